@@ -1,0 +1,80 @@
+import type { NextFunction, Request, Response } from 'express';
+import { challenges } from './challenge.js';
+import type { ChallengeContext } from './challenge.js';
+import { OAuthError, VerificationUnavailableError } from './errors.js';
+
+/** What this library answers: a refusal (400, 401, 403), or that it could not find out (503). */
+export type AuthError = OAuthError | VerificationUnavailableError;
+
+/**
+ * Answers in place of this library. `error` carries `status`, `headers` (the challenge, or `Retry-After`) and `body`.
+ * `next(error)` hands it to Express.
+ */
+export type OnError = (error: AuthError, req: Request, res: Response, next: NextFunction) => unknown;
+
+/** What a guard needs of the `resourceServer()` that its request came through. */
+export interface Context extends ChallengeContext {
+  readonly resource: string;
+  readonly impliesScope: ((granted: string, required: string) => boolean) | undefined;
+  readonly onError: OnError;
+}
+
+/** Whether an error is one of ours to answer; everything else is a bug, and Express's. */
+export function isAuthError(error: unknown): error is AuthError {
+  return error instanceof OAuthError || error instanceof VerificationUnavailableError;
+}
+
+/** Gives a refusal the challenge and the body that it has on requests of this context. */
+export function withChallenge<T>(error: T, context: Context): T {
+  if (error instanceof OAuthError) {
+    error.headers = { 'WWW-Authenticate': challenges(error, context) };
+    error.body =
+      error.code === undefined
+        ? {}
+        : { error: error.code, ...(context.errorDescription && { error_description: error.message }) };
+  }
+  return error;
+}
+
+/** Answers what a step threw: ours by `onError`, anything else by `next`. Never throws. */
+export function refuse(error: unknown, context: Context, req: Request, res: Response, next: NextFunction): void {
+  if (!isAuthError(error)) {
+    next(error);
+    return;
+  }
+  // The handler is the user's: it may throw, and it may be asynchronous, which Express 4 does not look after.
+  const answered = new Promise((resolve) => {
+    resolve(context.onError(withChallenge(error, context), req, res, next));
+  });
+  answered.catch(next);
+}
+
+/** The default answer: the challenge, and `error` and `error_description` as JSON. RFC 6750 section 3. */
+export const sendJson: OnError = (error, _req, res) => {
+  setHeaders(error, res);
+  res.status(error.status).json(error.body);
+};
+
+/**
+ * An `onError` that answers with Problem Details (RFC 9457): `resourceServer({ …, onError: problemDetails })`.
+ * `error` and the challenge are the same as in the default answer.
+ */
+export const problemDetails: OnError = (error, _req, res) => {
+  const { error: code, error_description: detail } = error.body;
+  setHeaders(error, res);
+  res.status(error.status).type('application/problem+json');
+  res.send(JSON.stringify({ title: TITLES[error.status], status: error.status, detail, error: code }));
+};
+
+// RFC 9457 section 4.2.1: without a type of its own a problem has the title of its status.
+const TITLES = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 503: 'Service Unavailable' } as const;
+
+function setHeaders(error: AuthError, res: Response): void {
+  for (const [name, value] of Object.entries(error.headers)) {
+    // Ours first, because some clients read the first challenge only; those of others survive (RFC 9110 section 11.6.1).
+    const others = name === 'WWW-Authenticate' ? [res.getHeader(name) ?? []].flat().map(String) : [];
+    res.setHeader(name, others.length > 0 ? [value, others].flat() : value);
+  }
+  res.append('Access-Control-Expose-Headers', Object.keys(error.headers)); // or scripts of other origins cannot read them
+  res.setHeader('Cache-Control', 'no-store'); // the next request may carry a better token
+}

@@ -1,0 +1,97 @@
+import type { IncomingMessage } from 'node:http';
+import type { Context } from './answer.js';
+import type { Auth, Credentials, TokenClaims } from './types.js';
+
+/** `req.auth`. It brings the context for the guards along, where no spread and no serialization reaches it. */
+class RequestAuth implements Auth {
+  readonly token: string;
+  readonly scheme: Credentials['scheme'];
+  readonly claims: TokenClaims;
+  readonly scopes: string[];
+  readonly clientId: string;
+  readonly subject: string;
+  readonly issuer: string;
+  readonly expiresAt: number;
+  readonly #context: Context;
+
+  constructor({ token, scheme }: Credentials, claims: TokenClaims, context: Context) {
+    this.token = token;
+    this.scheme = scheme;
+    this.claims = claims;
+    this.scopes = splitScope(claims.scope);
+    this.clientId = claims.client_id;
+    this.subject = claims.sub;
+    this.issuer = claims.iss;
+    this.expiresAt = claims.exp;
+    this.#context = context;
+    Object.freeze(this.scopes);
+  }
+
+  get resource(): URL {
+    return new URL(this.#context.resource);
+  }
+
+  /** The context that came with `value`, or undefined if it is no `RequestAuth`: nobody else can make one. */
+  static contextOf(value: unknown): Context | undefined {
+    return typeof value === 'object' && value !== null && #context in value ? value.#context : undefined;
+  }
+}
+
+// The context of a request that carries no token, on the request itself: there is no `req.auth` to bring it.
+const ANONYMOUS = Symbol('express-oauth2-resource-server');
+// One of the two is there, and only one: a property more costs every request (Node 20).
+type MarkedRequest = IncomingMessage & { auth?: unknown; [ANONYMOUS]?: Context };
+
+/** Leaves the verified token with the request, as `req.auth`. */
+export function setAuth(req: IncomingMessage, credentials: Credentials, claims: TokenClaims, context: Context): void {
+  (req as MarkedRequest).auth = new RequestAuth(credentials, claims, context);
+}
+
+/** Leaves with the request that it came without a token, and forgets one that another middleware found. */
+export function setAnonymous(req: IncomingMessage, context: Context): void {
+  const marked = req as MarkedRequest;
+  marked[ANONYMOUS] = context;
+  if (marked.auth !== undefined) marked.auth = undefined;
+}
+
+/**
+ * The context that `resourceServer()` left with the request.
+ *
+ * @throws Error when there is none: a mistake in the program, answered by Express with 500, so that nothing gets through.
+ */
+export function contextOf(req: IncomingMessage): Context {
+  const { auth, [ANONYMOUS]: anonymous } = req as MarkedRequest;
+  const context = RequestAuth.contextOf(auth) ?? anonymous;
+  if (context !== undefined) return context;
+  throw new Error(
+    'No resourceServer() has seen this request: put app.use(resourceServer({ … })) before the routes and guards, leave ' +
+      '"req.auth" as it is, and install one copy of express-oauth2-resource-server only',
+  );
+}
+
+/**
+ * The verified access token of a request, with the types of your own claims: `auth<{ tenant: string }>(req)`. Those types
+ * are taken on trust: nothing checks that the authorization server sends such claims.
+ *
+ * @throws Error when there is none: the route is not behind `resourceServer()`, or the request is anonymous and the route
+ *   has no guard. Routes for both use `auth.optional`.
+ */
+export function auth<Claims extends object = object>(req: IncomingMessage): Auth<Claims> {
+  const found = auth.optional<Claims>(req);
+  if (found === undefined)
+    throw new Error('This request is anonymous: add a guard to its route, or use auth.optional(req)');
+  return found;
+}
+
+/** As `auth(req)`, or undefined for an anonymous request. Only with `allowMissingToken` is there such a request. */
+auth.optional = function optional<Claims extends object = object>(req: IncomingMessage): Auth<Claims> | undefined {
+  contextOf(req);
+  const { auth: found } = req as MarkedRequest;
+  // contextOf() has recognized it as ours; that the claims are of the caller's type is the caller's word.
+  return found instanceof RequestAuth ? (found as Auth as Auth<Claims>) : undefined;
+};
+
+/** RFC 6749 section 3.3: separated by spaces, and by nothing else. A scope that is not a string grants nothing. */
+function splitScope(scope: unknown): string[] {
+  return typeof scope === 'string' ? scope.split(' ').filter((token) => token !== '') : [];
+}

@@ -1,0 +1,145 @@
+import { sendJson } from './answer.js';
+import type { Context, OnError } from './answer.js';
+import { SERVER_OPTIONS, trustedServers } from './authorization-servers.js';
+import type { AuthorizationServer, GivenServer, KeyLocation, TokenTerms } from './authorization-servers.js';
+import type { Fetch } from './fetch-json.js';
+import { jwtVerifier } from './jwt.js';
+import { checkCount, checkNames, checkPrintable, checkSeconds, checkType, checkUrl, show } from './options.js';
+import type { Method, Seconds, TokenClaims, TokenVerifier } from './types.js';
+
+/** Options of `resourceServer` that do not depend on how many authorization servers there are. */
+export interface CommonOptions extends TokenTerms {
+  /** The identifier of this API: an `https` URL without fragment (RFC 9728 section 1.2). Required. */
+  readonly resource: string;
+  /** Where a token may stand: always `header`, by option also `body` and `query`. Default: `['header']`. RFC 6750 section 2. */
+  readonly methods?: readonly Method[];
+  /** Lets requests without a token pass as anonymous; one with a bad token is refused all the same. Default: false. */
+  readonly allowMissingToken?: boolean;
+  /** Refuses tokens on requests that are not `req.secure`; behind a proxy set Express's `trust proxy`. Default: false. */
+  readonly requireTls?: boolean;
+  /** How far the clocks may differ when `exp` and `nbf` are checked, at most 300. Default: 0. RFC 7519 section 4.1.4. */
+  readonly clockTolerance?: Seconds;
+  /** Longest token that is looked at, in characters. Default: 16384. */
+  readonly maxTokenLength?: number;
+  /** The last word on a token that was found good: anything but `true` refuses it (401 `invalid_token`). Default: none. */
+  readonly acceptToken?: (claims: TokenClaims) => boolean | Promise<boolean>;
+  /** Whether a granted scope includes another, as `files` may include `files:read`. Default: none does. */
+  readonly impliesScope?: (granted: string, required: string) => boolean;
+  /** The `realm` of every challenge. Default: the `resource`. RFC 9110 section 11.5. */
+  readonly realm?: string;
+  /** A page about errors, sent as `error_uri`. Default: none. RFC 6750 section 3. */
+  readonly errorUri?: string;
+  /** Whether answers say in words what is wrong (`error_description`). Default: true. */
+  readonly errorDescription?: boolean;
+  /** Answers refusals, and 503, in place of the default JSON. See also `problemDetails`. */
+  readonly onError?: OnError;
+  /** Replaces Node's `fetch`, for proxies and private certificate authorities. */
+  readonly fetch?: Fetch;
+  /** The time, in seconds since 1970. Default: the system's. For tests. */
+  readonly clock?: () => Seconds;
+}
+
+/** One authorization server, described in place. */
+export type OneAuthorizationServer = KeyLocation & {
+  /** The issuer identifier of the authorization server, to the last character as it stands in `iss`. */
+  readonly issuer: string;
+  readonly authorizationServers?: never;
+};
+
+/** Several authorization servers. The `iss` of a token selects among them, and never adds one. */
+export interface SeveralAuthorizationServers {
+  /** The trusted servers. What they do not say of `audience` and `algorithms` is taken from the options beside this one. */
+  readonly authorizationServers: readonly AuthorizationServer[];
+  readonly issuer?: never;
+  readonly jwksUri?: never;
+  readonly jwks?: never;
+}
+
+/** Options of `resourceServer`: whom to trust, and what to answer. */
+export type ResourceServerOptions = CommonOptions & (OneAuthorizationServer | SeveralAuthorizationServers);
+
+/** The options, checked, with every default in its place. */
+export interface Configuration {
+  readonly methods: ReadonlySet<Method>;
+  readonly allowMissingToken: boolean;
+  readonly requireTls: boolean;
+  readonly maxTokenLength: number;
+  readonly acceptToken: CommonOptions['acceptToken'];
+  readonly verify: TokenVerifier;
+  readonly context: Context;
+}
+
+const COMMON_OPTIONS = [
+  ...['resource', 'methods', 'allowMissingToken', 'requireTls', 'clockTolerance', 'maxTokenLength', 'acceptToken'],
+  ...['impliesScope', 'realm', 'errorUri', 'errorDescription', 'onError', 'fetch', 'clock', 'authorizationServers'],
+];
+/** More would outlive what a token's expiry is for. RFC 7519 section 4.1.4: "usually no more than a few minutes". */
+const MAX_CLOCK_TOLERANCE: Seconds = 300;
+/** As much as Node takes in all headers together. */
+const MAX_TOKEN_LENGTH = 16384;
+
+/** Checks every option once. @throws TypeError that names the option, what came, and what to type. */
+export function configure(options: ResourceServerOptions): Configuration {
+  checkNames('resourceServer', options, [...COMMON_OPTIONS, ...SERVER_OPTIONS]);
+  const { resource, realm = resource, errorUri, clockTolerance = 0, maxTokenLength = MAX_TOKEN_LENGTH } = options;
+  checkUrl('resource', resource, 'https://api.example.com');
+  checkPrintable('realm', realm);
+  if (errorUri !== undefined) checkUrl('errorUri', errorUri, 'https://api.example.com/errors');
+  checkSeconds('clockTolerance', clockTolerance, 0, MAX_CLOCK_TOLERANCE);
+  checkCount('maxTokenLength', maxTokenLength);
+  for (const name of ['allowMissingToken', 'requireTls', 'errorDescription'] as const) {
+    checkType(name, options[name], 'boolean');
+  }
+  for (const name of ['acceptToken', 'impliesScope', 'onError', 'fetch', 'clock'] as const) {
+    checkType(name, options[name], 'function');
+  }
+  const { audience = resource, algorithms, fetch = globalThis.fetch, clock = systemClock } = options;
+  const servers = trustedServers(listServers(options), { audience, algorithms, fetch, clock });
+  return {
+    methods: checkedMethods(options.methods),
+    allowMissingToken: options.allowMissingToken ?? false,
+    requireTls: options.requireTls ?? false,
+    maxTokenLength,
+    acceptToken: options.acceptToken,
+    verify: jwtVerifier(servers, clock, clockTolerance),
+    context: {
+      resource,
+      realm,
+      errorUri,
+      errorDescription: options.errorDescription ?? true,
+      impliesScope: options.impliesScope,
+      onError: options.onError ?? sendJson,
+    },
+  };
+}
+
+function listServers(options: ResourceServerOptions): readonly GivenServer[] {
+  const { authorizationServers } = options;
+  const { issuer, jwksUri, jwks }: GivenServer = options;
+  if (authorizationServers === undefined) return [{ issuer, jwksUri, jwks }];
+  for (const [name, value] of Object.entries({ issuer, jwksUri, jwks })) {
+    if (value === undefined) continue;
+    throw new TypeError(`"${name}" stands beside "authorizationServers": move it into the list`);
+  }
+  const count = Array.isArray(authorizationServers) ? authorizationServers.length : 0;
+  if (count > 0) return authorizationServers;
+  const example = "[{ issuer: 'https://as.example.com' }]";
+  throw new TypeError(`"authorizationServers" must be a list such as ${example}, got ${show(authorizationServers)}`);
+}
+
+function checkedMethods(methods: unknown = ['header']): ReadonlySet<Method> {
+  const valid = `it takes a list with "header", to which "body" and "query" may be added`;
+  if (!Array.isArray(methods)) throw new TypeError(`"methods" got ${show(methods)}: ${valid}`);
+  for (const method of methods as unknown[]) {
+    if (method !== 'header' && method !== 'body' && method !== 'query') {
+      throw new TypeError(`"methods" has ${show(method)}: ${valid}`);
+    }
+  }
+  // RFC 6750 section 2.1: resource servers MUST support the header.
+  if (!methods.includes('header')) throw new TypeError(`"methods" has no "header": ${valid}`);
+  return new Set(methods as Method[]);
+}
+
+function systemClock(): Seconds {
+  return Date.now() / 1000;
+}

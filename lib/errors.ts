@@ -1,0 +1,125 @@
+import type { Seconds } from './types.js';
+
+// RFC 6750 section 3: the characters of error and error_description, %x20-21 / %x23-5B / %x5D-7E.
+const DESCRIPTION = /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/;
+// RFC 6749 appendix A.4: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+
+/** Whether `value` is one scope, as RFC 6749 section 3.3 writes it. */
+export function isScopeToken(value: unknown): value is string {
+  return typeof value === 'string' && SCOPE_TOKEN.test(value);
+}
+
+/**
+ * A refusal: the request is at fault, and the client is told so. RFC 6750 section 3.1.
+ * `message` goes out as `error_description`; it is a constant sentence and never repeats anything that was received.
+ * Express's own error handler understands `status` and `headers`.
+ *
+ * @throws TypeError when the message has characters that RFC 6750 section 3 forbids there: a quote, a backslash, non-ASCII.
+ */
+export abstract class OAuthError extends Error {
+  /** The HTTP status. */
+  abstract readonly status: 400 | 401 | 403;
+  /** The `error` code of the challenge; undefined when nothing was presented. */
+  readonly code: string | undefined = undefined;
+  /** The message may be shown to the client. */
+  readonly expose = true;
+  /** The challenge as a header. Filled in where the refusal meets a request, as is `body`. */
+  headers: Readonly<Record<string, string | string[]>> = {};
+  /** What the JSON answer says: `error` and `error_description`, or nothing. */
+  body: Readonly<Record<string, string>> = {};
+
+  constructor(message: string) {
+    if (!DESCRIPTION.test(message)) {
+      throw new TypeError(
+        'an error_description must be printable ASCII without quote and backslash (RFC 6750 section 3)',
+      );
+    }
+    super(message);
+    this.name = new.target.name;
+    // A refusal is an answer, not a bug: no stack for Express's default handler to print into a response.
+    this.stack = `${this.name}: ${message}`;
+  }
+
+  /** Further parameters of the challenge. */
+  get params(): Readonly<Record<string, string>> {
+    return {};
+  }
+}
+
+/** No access token was presented. The challenge has no error code (RFC 6750 section 3.1), but may name the scope. */
+export class UnauthorizedError extends OAuthError {
+  readonly status = 401;
+
+  constructor(readonly scope: readonly string[] = []) {
+    super('An access token is required');
+    checkScope(scope);
+  }
+
+  override get params(): Readonly<Record<string, string>> {
+    return this.scope.length > 0 ? { scope: this.scope.join(' ') } : {};
+  }
+}
+
+/** The request is malformed: a repeated parameter, more than one method, a token that is none. RFC 6750 section 3.1. */
+export class InvalidRequestError extends OAuthError {
+  readonly status = 400;
+  override readonly code = 'invalid_request';
+}
+
+/** The access token is expired, forged, revoked, for somebody else, or otherwise not valid. RFC 6750 section 3.1. */
+export class InvalidTokenError extends OAuthError {
+  readonly status = 401;
+  override readonly code = 'invalid_token';
+}
+
+/** The access token lacks a scope, or another privilege, that the route demands. RFC 6750 section 3.1. */
+export class InsufficientScopeError extends OAuthError {
+  readonly status = 403;
+  override readonly code = 'insufficient_scope';
+
+  /** `scope` is all that the route needs; empty when it is no scope that is missing. */
+  constructor(
+    readonly scope: readonly string[] = [],
+    message = 'The access token lacks a required scope',
+  ) {
+    super(message);
+    checkScope(scope);
+  }
+
+  override get params(): Readonly<Record<string, string>> {
+    return this.scope.length > 0 ? { scope: this.scope.join(' ') } : {};
+  }
+}
+
+/**
+ * We could not find out whether the token is good: the authorization server is down, silent or talks nonsense.
+ * Not a refusal: 503 with `Retry-After` and no challenge (RFC 9110 section 15.6.4), so that no client throws a good token away.
+ */
+export class VerificationUnavailableError extends Error {
+  readonly status = 503;
+  readonly expose = true;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readonly<Record<string, string>>;
+
+  /**
+   * @param reason For the operator: a constant sentence of ours, with the setting to look at. It is not sent to the client.
+   * @param retryAfter When the client may try again.
+   */
+  constructor(
+    readonly reason: string,
+    readonly retryAfter: Seconds = 5,
+  ) {
+    super('The access token cannot be verified at the moment');
+    this.name = new.target.name;
+    this.stack = `${this.name}: ${this.message} (${reason})`;
+    this.headers = { 'Retry-After': String(Math.ceil(retryAfter)) };
+    this.body = { error: 'temporarily_unavailable', error_description: this.message }; // the word of RFC 6749 section 4.1.2.1
+  }
+}
+
+function checkScope(scope: readonly string[]): void {
+  if (!scope.every(isScopeToken)) {
+    throw new TypeError('a scope must be printable ASCII without space, quote and backslash (RFC 6749 section 3.3)');
+  }
+}

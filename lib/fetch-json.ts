@@ -1,0 +1,74 @@
+import { VerificationUnavailableError } from './errors.js';
+
+/** Most bytes of a document that are read, after decompression: a set of 1,000 RSA keys is half of it. */
+export const MAX_BYTES = 1024 * 1024;
+/** Longest wait for a document, headers and body together, in milliseconds. */
+const TIMEOUT = 5_000;
+
+/** The `fetch` of Node, or one of the user's for proxies and private authorities. */
+export type Fetch = typeof globalThis.fetch;
+
+/** The server answered, but not with the document asked for: another address may still have it. */
+export class UnusableAnswerError extends VerificationUnavailableError {}
+
+/**
+ * The JSON object at `url`, by GET. The one way in which documents enter: no redirect is followed, time and size are bounded.
+ *
+ * @param what The document, for the operator's message.
+ * @param mediaTypes The accepted ones, lower case.
+ * @throws UnusableAnswerError for any status but 200, another media type, too many bytes, or what is no JSON object.
+ * @throws VerificationUnavailableError when there was no answer in time.
+ */
+export async function fetchJson(
+  url: URL,
+  what: string,
+  mediaTypes: readonly string[],
+  fetch: Fetch,
+): Promise<Readonly<Record<string, unknown>>> {
+  const signal = AbortSignal.timeout(TIMEOUT); // covers the body as well
+  const response = await fetch(url, { signal, redirect: 'manual', headers: { accept: mediaTypes.join(', ') } }).catch(
+    () => {
+      throw new VerificationUnavailableError(`${what} could not be fetched: no connection, or no answer in time`);
+    },
+  );
+  const mediaType = response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  if (response.status !== 200 || !mediaTypes.includes(mediaType)) {
+    await response.body?.cancel().catch(() => undefined); // frees the connection; why it was refused is known already
+    throw new UnusableAnswerError(
+      response.status === 200
+        ? `${what} came with a media type that is not JSON`
+        : `${what} came with a status that is not 200`,
+    );
+  }
+  return parseObject(await readBody(response, what), what);
+}
+
+async function readBody(response: Response, what: string): Promise<Buffer> {
+  const body: AsyncIterable<Uint8Array> | null = response.body;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body ?? []) {
+      chunks.push(chunk);
+      size += chunk.byteLength;
+      if (size > MAX_BYTES) break; // leaving the loop cancels the rest
+    }
+  } catch {
+    throw new VerificationUnavailableError(`${what} broke off, or did not end in time`);
+  }
+  if (size > MAX_BYTES) throw new UnusableAnswerError(`${what} is larger than ${MAX_BYTES} bytes`);
+  return Buffer.concat(chunks);
+}
+
+function parseObject(body: Buffer, what: string): Readonly<Record<string, unknown>> {
+  let document: unknown;
+  try {
+    document = JSON.parse(body.toString('utf8'));
+  } catch {
+    throw new UnusableAnswerError(`${what} is not JSON`);
+  }
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    throw new UnusableAnswerError(`${what} is not a JSON object`);
+  }
+  return document as Readonly<Record<string, unknown>>;
+}

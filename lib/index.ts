@@ -1,0 +1,24 @@
+export { problemDetails } from './answer.js';
+export type { AuthError, OnError } from './answer.js';
+export { auth } from './auth.js';
+export type { AuthorizationServer, KeyLocation, TokenTerms } from './authorization-servers.js';
+export type {
+  CommonOptions,
+  OneAuthorizationServer,
+  ResourceServerOptions,
+  SeveralAuthorizationServers,
+} from './configuration.js';
+export { errorHandler } from './error-handler.js';
+export {
+  InsufficientScopeError,
+  InvalidRequestError,
+  InvalidTokenError,
+  OAuthError,
+  UnauthorizedError,
+  VerificationUnavailableError,
+} from './errors.js';
+export type { Fetch } from './fetch-json.js';
+export { checkAnyScope, checkClaim, checkScope, requireAnyScope, requireClaim, requireScope } from './guards.js';
+export type { ClaimTest } from './guards.js';
+export { resourceServer } from './resource-server.js';
+export type { Auth, Method, Seconds, TokenClaims } from './types.js';

@@ -1,0 +1,89 @@
+import { importJWK } from 'jose';
+import type { CryptoKey, JWK } from 'jose';
+
+// Which keys an algorithm takes: RFC 7518 section 3.1, RFC 8037, RFC 9864. Asymmetric only.
+const KEY_TYPES: Readonly<Record<string, readonly [kty: string, crv?: string]>> = {
+  RS256: ['RSA'],
+  RS384: ['RSA'],
+  RS512: ['RSA'],
+  PS256: ['RSA'],
+  PS384: ['RSA'],
+  PS512: ['RSA'],
+  ES256: ['EC', 'P-256'],
+  ES384: ['EC', 'P-384'],
+  ES512: ['EC', 'P-521'],
+  EdDSA: ['OKP', 'Ed25519'],
+  Ed25519: ['OKP', 'Ed25519'],
+};
+
+/** The signature algorithms this library knows: all asymmetric, none of them `none`. RFC 8725 sections 3.1 and 3.2. */
+export const ALGORITHMS: readonly string[] = Object.keys(KEY_TYPES);
+
+/** RFC 7518 sections 3.3 and 3.5. */
+const MIN_RSA_BITS = 2048;
+/** Most keys tried for one token: a bound on the work that a token without `kid` can ask for. */
+const MAX_CANDIDATES = 16;
+
+/** The keys of one JWK Set that may verify signatures, each imported once. RFC 7517 section 5. */
+export class KeySet {
+  readonly #jwks: readonly JWK[];
+  readonly #found = new Map<string, Promise<readonly CryptoKey[]>>();
+
+  constructor(keys: readonly unknown[]) {
+    this.#jwks = keys.filter(isPublicSignatureKey);
+  }
+
+  /** The keys that fit a token's `alg` and `kid`; without `kid` every key of the algorithm. Unusable keys are left out. */
+  candidates(alg: string, kid: string | undefined): Promise<readonly CryptoKey[]> {
+    const memo = kid === undefined ? alg : `${alg} ${kid}`;
+    let found = this.#found.get(memo);
+    if (found === undefined) {
+      const fitting = this.#jwks.filter((jwk) => fits(jwk, alg) && (kid === undefined || jwk.kid === kid));
+      if (fitting.length === 0) return Promise.resolve([]); // not remembered: unknown kids must cost no memory
+      found = importAll(fitting.slice(0, MAX_CANDIDATES), alg);
+      this.#found.set(memo, found);
+    }
+    return found;
+  }
+}
+
+// RFC 7517 sections 4.1 to 4.3; private and symmetric keys have no place in a published set (OpenID Connect Discovery 3).
+function isPublicSignatureKey(jwk: unknown): jwk is JWK {
+  if (typeof jwk !== 'object' || jwk === null) return false;
+  const { kty, use, key_ops: operations, d, k } = jwk as Record<string, unknown>;
+  return (
+    typeof kty === 'string' &&
+    (use === undefined || use === 'sig') &&
+    (operations === undefined || (Array.isArray(operations) && operations.includes('verify'))) &&
+    d === undefined &&
+    k === undefined
+  );
+}
+
+function fits(jwk: JWK, alg: string): boolean {
+  const [kty, crv] = KEY_TYPES[alg] ?? [];
+  // RFC 7517 section 4.4, RFC 8725 section 3.1: a key that names its algorithm is for no other.
+  return jwk.kty === kty && (crv === undefined || jwk.crv === crv) && (jwk.alg === undefined || jwk.alg === alg);
+}
+
+async function importAll(jwks: readonly JWK[], alg: string): Promise<readonly CryptoKey[]> {
+  const keys = await Promise.all(jwks.map((jwk) => importKey(jwk, alg)));
+  return keys.filter((key) => key !== undefined);
+}
+
+/** Undefined for a key with missing or impossible members, such as a point off its curve: it is skipped, others serve. */
+async function importKey(jwk: JWK, alg: string): Promise<CryptoKey | undefined> {
+  try {
+    // Only what makes the key: neither its `ext` and `key_ops` nor vendor members have a say in the import.
+    const { kty, crv, x, y, n, e } = jwk;
+    const key = await importJWK({ kty, crv, x, y, n, e } as JWK, alg);
+    return key instanceof Uint8Array || isShortRsa(key) ? undefined : key;
+  } catch {
+    return undefined;
+  }
+}
+
+function isShortRsa(key: CryptoKey): boolean {
+  const { modulusLength } = key.algorithm as { modulusLength?: number };
+  return modulusLength !== undefined && modulusLength < MIN_RSA_BITS;
+}

@@ -1,0 +1,18 @@
+import type { ServerResponse } from 'node:http';
+import onHeaders from 'on-headers';
+
+/**
+ * Keeps shared caches from storing what was asked for with a token in the URL: a 2xx answer goes out with
+ * `Cache-Control: private`, or `no-store` if the handler says so. RFC 6750 section 2.3.
+ */
+export function keepPrivate(res: ServerResponse): void {
+  onHeaders(res, () => {
+    if (res.statusCode < 200 || res.statusCode > 299) return;
+    const directives = String(res.getHeader('Cache-Control') ?? '')
+      .split(',')
+      .map((directive) => directive.trim())
+      .filter((directive) => directive !== '' && !/^(public|private|s-maxage)\b/i.test(directive));
+    if (directives.some((directive) => /^no-store$/i.test(directive))) return;
+    res.setHeader('Cache-Control', ['private', ...directives].join(', '));
+  });
+}

@@ -1,0 +1,63 @@
+/** A length or a point of time in seconds, the unit of OAuth and JWT (RFC 7519 section 2, NumericDate). */
+export type Seconds = number;
+
+/** Where in the request a bearer token may stand. RFC 6750 section 2. */
+export type Method = 'header' | 'body' | 'query';
+
+/** What the request carries: one access token, the scheme it came under, and where it was found. RFC 9110 section 11.4. */
+export interface Credentials {
+  readonly scheme: 'Bearer';
+  readonly token: string;
+  readonly method: Method;
+}
+
+/**
+ * The verified content of an access token, by its names on the wire. RFC 9068 section 2.2.
+ * Deeply frozen. Claims that are not listed here are `unknown`: check them before use, or name their types in `auth<…>(req)`.
+ */
+export interface TokenClaims {
+  readonly [name: string]: unknown;
+  /** Issuer: the authorization server. */
+  readonly iss: string;
+  /** Subject: the person, or the client itself where no person takes part. */
+  readonly sub: string;
+  /** Audience: whom the token is for. */
+  readonly aud: string | readonly string[];
+  /** The client that uses the token. */
+  readonly client_id: string;
+  /** Expiry, in seconds since 1970. */
+  readonly exp: Seconds;
+  /** Time of issue, in seconds since 1970. */
+  readonly iat: Seconds;
+  /** Identifier of this token. */
+  readonly jti: string;
+  /** Not valid before, in seconds since 1970. */
+  readonly nbf?: Seconds;
+  /** Granted scope, space-delimited (RFC 8693 section 4.2). `auth(req).scopes` has it as a list. */
+  readonly scope?: unknown;
+}
+
+/** Checks one access token. Throws `InvalidTokenError` (bad) or `VerificationUnavailableError` (could not find out). */
+export type TokenVerifier = (token: string) => TokenClaims | Promise<TokenClaims>;
+
+/** The verified access token of a request: `auth(req)`. Assignable to the Model Context Protocol SDK's `AuthInfo`. */
+export interface Auth<Claims extends object = object> {
+  /** The access token as it was received. It is a secret: never log it, never pass it on. */
+  readonly token: string;
+  /** The authentication scheme that the client used. */
+  readonly scheme: 'Bearer';
+  /** The verified claims, by their names on the wire, deeply frozen. */
+  readonly claims: TokenClaims & Claims;
+  /** Granted scope, split. Frozen at run time; the type is mutable only so that it fits `AuthInfo`. */
+  readonly scopes: string[];
+  /** `client_id`: the client that uses the token. */
+  readonly clientId: string;
+  /** `sub`: the person, or the client itself where no person takes part. */
+  readonly subject: string;
+  /** `iss`: the authorization server that issued the token. */
+  readonly issuer: string;
+  /** `exp`: expiry, in seconds since 1970. */
+  readonly expiresAt: Seconds;
+  /** This API: the `resource` of `resourceServer()`. A new object at each reading. */
+  readonly resource: URL;
+}
