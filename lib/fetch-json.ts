@@ -26,37 +26,47 @@ export async function fetchJson(
   fetch: Fetch,
 ): Promise<Readonly<Record<string, unknown>>> {
   const signal = AbortSignal.timeout(TIMEOUT); // covers the body as well
-  const response = await fetch(url, { signal, redirect: 'manual', headers: { accept: mediaTypes.join(', ') } }).catch(
-    () => {
-      throw new VerificationUnavailableError(`${what} could not be fetched: no connection, or no answer in time`);
-    },
+  const response = await inTime(signal, `${what} could not be fetched: no connection, or no answer in time`, () =>
+    fetch(url, { signal, redirect: 'manual', headers: { accept: mediaTypes.join(', ') } }),
   );
   const mediaType = response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (response.status !== 200 || !mediaTypes.includes(mediaType)) {
-    await response.body?.cancel().catch(() => undefined); // frees the connection; why it was refused is known already
+    response.body?.cancel().catch(() => undefined); // frees the connection; why it was refused is known already
     throw new UnusableAnswerError(
       response.status === 200
         ? `${what} came with a media type that is not JSON`
         : `${what} came with a status that is not 200`,
     );
   }
-  return parseObject(await readBody(response, what), what);
+  const body = await inTime(signal, `${what} broke off, or did not end in time`, () => readBody(response));
+  if (body === undefined) throw new UnusableAnswerError(`${what} is larger than ${MAX_BYTES} bytes`);
+  return parseObject(body, what);
 }
 
-async function readBody(response: Response, what: string): Promise<Buffer> {
+/** What `step` gives before the signal ends its time, also where a `fetch` of the user's does not heed the signal. */
+async function inTime<T>(signal: AbortSignal, failure: string, step: () => Promise<T>): Promise<T> {
+  try {
+    signal.throwIfAborted();
+    const timeout = new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        reject(new Error(failure));
+      });
+    });
+    return await Promise.race([step(), timeout]);
+  } catch {
+    throw new VerificationUnavailableError(failure);
+  }
+}
+
+async function readBody(response: Response): Promise<Buffer | undefined> {
   const body: AsyncIterable<Uint8Array> | null = response.body;
   const chunks: Uint8Array[] = [];
   let size = 0;
-  try {
-    for await (const chunk of body ?? []) {
-      chunks.push(chunk);
-      size += chunk.byteLength;
-      if (size > MAX_BYTES) break; // leaving the loop cancels the rest
-    }
-  } catch {
-    throw new VerificationUnavailableError(`${what} broke off, or did not end in time`);
+  for await (const chunk of body ?? []) {
+    chunks.push(chunk);
+    size += chunk.byteLength;
+    if (size > MAX_BYTES) return undefined; // leaving the loop cancels the rest
   }
-  if (size > MAX_BYTES) throw new UnusableAnswerError(`${what} is larger than ${MAX_BYTES} bytes`);
   return Buffer.concat(chunks);
 }
 
