@@ -1,20 +1,27 @@
+import { claimAt } from './claims.js';
 import type { JsonObject } from './decode.js';
 import { InvalidTokenError } from './errors.js';
+import { mediaType } from './token-terms.js';
+import type { Terms } from './token-terms.js';
 import type { Seconds, TokenClaims } from './types.js';
 
-// RFC 9068 section 2.2: what an access token always has, beside the claims with checks of their own.
-const REQUIRED_STRINGS = ['sub', 'client_id', 'jti'] as const;
+// What ID tokens, logout tokens, DPoP proofs, security events, status lists and introspection answers have and access
+// tokens have not. Looked at only where `typ` does not tell them apart. RFC 8725 section 3.12.
+const FOREIGN_CLAIMS = [
+  ...['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'htm', 'htu', 'status_list', 'token_introspection'],
+];
+const WRONG_TYPE = 'The token is not an access token by its type';
 
 /**
  * The header says that this is an access token, and nothing that we would have to understand and do not.
  *
  * @throws InvalidTokenError for another `typ` (RFC 9068 section 4) and for any `crit` (RFC 7515 section 4.1.11).
  */
-export function checkHeader(header: JsonObject): void {
-  const { typ } = header;
-  // RFC 7515 section 4.1.9: media types compare case-insensitively, "application/" may be left out.
-  if (typeof typ !== 'string' || !/^(?:application\/)?at\+jwt$/i.test(typ)) {
-    throw new InvalidTokenError('The token is not of the type at+jwt');
+export function checkHeader(header: JsonObject, claims: JsonObject, { types }: Terms): void {
+  const typ = typeof header['typ'] === 'string' ? mediaType(header['typ']) : undefined;
+  if (types !== null && (typ === undefined || !types.has(typ))) throw new InvalidTokenError(WRONG_TYPE);
+  if (typ !== 'at+jwt' && FOREIGN_CLAIMS.some((name) => Object.hasOwn(claims, name))) {
+    throw new InvalidTokenError(WRONG_TYPE);
   }
   if (header['crit'] !== undefined) throw new InvalidTokenError('The access token has critical extensions');
 }
@@ -24,9 +31,10 @@ export function checkHeader(header: JsonObject): void {
  *
  * @throws InvalidTokenError also for a time that is missing (`exp`, `iat`) or no number. An `iat` ahead of now passes.
  */
-export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds): void {
+export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds, { optionalClaims }: Terms): void {
   const { exp, nbf, iat } = claims;
-  if (!isTime(exp) || !isTime(iat) || (nbf !== undefined && !isTime(nbf))) {
+  const hasIat = isTime(iat) || (iat === undefined && optionalClaims.has('iat'));
+  if (!isTime(exp) || !hasIat || (nbf !== undefined && !isTime(nbf))) {
     throw new InvalidTokenError('The access token has no valid times');
   }
   if (now >= exp + tolerance) throw new InvalidTokenError('The access token expired');
@@ -38,8 +46,9 @@ export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds)
  *
  * @throws InvalidTokenError when `aud` has none of our names, or is neither a string nor an array of strings.
  */
-export function checkAudience(claims: JsonObject, audiences: ReadonlySet<string>): void {
-  const { aud } = claims;
+export function checkAudience(claims: JsonObject, { audiences, audienceSubstitute }: Terms): void {
+  const substitute = claims['aud'] === undefined ? audienceSubstitute : undefined;
+  const aud = claims[substitute ?? 'aud'];
   const list: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
   if (!list.every((name) => typeof name === 'string') || !list.some((name) => audiences.has(name))) {
     throw new InvalidTokenError('The access token is not for this resource');
@@ -47,11 +56,15 @@ export function checkAudience(claims: JsonObject, audiences: ReadonlySet<string>
 }
 
 /** The claims that every access token has are there. RFC 9068 section 2.2. @throws InvalidTokenError when one is not. */
-export function checkRequired(claims: JsonObject): asserts claims is TokenClaims {
-  for (const name of REQUIRED_STRINGS) {
-    if (typeof claims[name] !== 'string' || claims[name] === '') {
-      throw new InvalidTokenError(`The access token has no ${name}`);
-    }
+export function checkRequired(claims: JsonObject, terms: Terms): asserts claims is TokenClaims {
+  for (const name of ['sub', terms.clientIdClaim, 'jti']) {
+    const value = claims[name];
+    if (value === undefined && terms.optionalClaims.has(name)) continue;
+    if (typeof value !== 'string' || value === '')
+      throw new InvalidTokenError('The access token lacks a required claim');
+  }
+  for (const [name, value] of terms.requiredClaims) {
+    if (claimAt(claims, [name]) !== value) throw new InvalidTokenError('The access token is not of the accepted kind');
   }
 }
 

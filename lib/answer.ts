@@ -1,6 +1,8 @@
 import type { NextFunction, Request, Response } from 'express';
 import { challenges } from './challenge.js';
 import type { ChallengeContext } from './challenge.js';
+import { tell } from './diagnostics.js';
+import type { DiagnosticsEvent } from './diagnostics.js';
 import { OAuthError, VerificationUnavailableError } from './errors.js';
 
 /** What this library answers: a refusal (400, 401, 403), or that it could not find out (503). */
@@ -42,11 +44,19 @@ export function refuse(error: unknown, context: Context, req: Request, res: Resp
     next(error);
     return;
   }
+  tell(() => describe(error));
   // The handler is the user's: it may throw, and it may be asynchronous, which Express 4 does not look after.
   const answered = new Promise((resolve) => {
     resolve(context.onError(withChallenge(error, context), req, res, next));
   });
   answered.catch(next);
+}
+
+function describe(error: AuthError): DiagnosticsEvent {
+  const { status } = error;
+  if (error instanceof VerificationUnavailableError)
+    return { type: 'refusal', status, code: undefined, reason: error.reason };
+  return { type: 'refusal', status, code: error.code, reason: error.message };
 }
 
 /** The default answer: the challenge, and `error` and `error_description` as JSON. RFC 6750 section 3. */

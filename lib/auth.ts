@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context } from './answer.js';
-import type { Auth, Credentials, TokenClaims } from './types.js';
+import type { Auth, Credentials, TokenClaims, VerifiedToken } from './types.js';
 
 /** `req.auth`. It brings the context for the guards along, where no spread and no serialization reaches it. */
 class RequestAuth implements Auth {
@@ -14,17 +14,16 @@ class RequestAuth implements Auth {
   readonly expiresAt: number;
   readonly #context: Context;
 
-  constructor({ token, scheme }: Credentials, claims: TokenClaims, context: Context) {
+  constructor({ token, scheme }: Credentials, { claims, scopes, clientId }: VerifiedToken, context: Context) {
     this.token = token;
     this.scheme = scheme;
     this.claims = claims;
-    this.scopes = splitScope(claims.scope);
-    this.clientId = claims.client_id;
-    this.subject = claims.sub;
+    this.scopes = scopes;
+    this.clientId = clientId;
+    this.subject = claims.sub ?? clientId;
     this.issuer = claims.iss;
     this.expiresAt = claims.exp;
     this.#context = context;
-    Object.freeze(this.scopes);
   }
 
   get resource(): URL {
@@ -43,8 +42,8 @@ const ANONYMOUS = Symbol('express-oauth2-resource-server');
 type MarkedRequest = IncomingMessage & { auth?: unknown; [ANONYMOUS]?: Context };
 
 /** Leaves the verified token with the request, as `req.auth`. */
-export function setAuth(req: IncomingMessage, credentials: Credentials, claims: TokenClaims, context: Context): void {
-  (req as MarkedRequest).auth = new RequestAuth(credentials, claims, context);
+export function setAuth(req: IncomingMessage, credentials: Credentials, token: VerifiedToken, context: Context): void {
+  (req as MarkedRequest).auth = new RequestAuth(credentials, token, context);
 }
 
 /** Leaves with the request that it came without a token, and forgets one that another middleware found. */
@@ -90,8 +89,3 @@ auth.optional = function optional<Claims extends object = object>(req: IncomingM
   // contextOf() has recognized it as ours; that the claims are of the caller's type is the caller's word.
   return found instanceof RequestAuth ? (found as Auth as Auth<Claims>) : undefined;
 };
-
-/** RFC 6749 section 3.3: separated by spaces, and by nothing else. A scope that is not a string grants nothing. */
-function splitScope(scope: unknown): string[] {
-  return typeof scope === 'string' ? scope.split(' ').filter((token) => token !== '') : [];
-}

@@ -1,23 +1,10 @@
 import type { JSONWebKeySet } from 'jose';
-import { discoverJwksUri } from './discovery.js';
-import type { Fetch } from './fetch-json.js';
+import { discoveredKeys, localKeys, namedKeys } from './keys.js';
+import type { KeySource, Outside } from './keys.js';
 import type { TrustedServer } from './jwt.js';
-import { ALGORITHMS } from './key-set.js';
-import { localKeys, remoteKeys } from './keys.js';
-import type { KeySource } from './keys.js';
 import { checkNames, checkUrl, show } from './options.js';
-import type { Seconds } from './types.js';
-
-/** The terms on which tokens are accepted: for one authorization server, or for all of them. */
-export interface TokenTerms {
-  /** The names under which this API may stand in `aud`. Default: the `resource`. RFC 9068 section 4. */
-  readonly audience?: string | readonly string[];
-  /**
-   * The accepted signature algorithms. Default: RS, PS and ES with 256, 384 and 512 bits, EdDSA, Ed25519. Symmetric ones
-   * and `none` are never accepted. RFC 8725 section 3.1.
-   */
-  readonly algorithms?: readonly string[];
-}
+import { checkedList, checkedTerms, TERM_OPTIONS } from './token-terms.js';
+import type { TokenTerms } from './token-terms.js';
 
 /** Where the keys of an authorization server are: found by discovery, at `jwksUri`, or in `jwks`. */
 export type KeyLocation =
@@ -46,73 +33,40 @@ export interface GivenServer extends TokenTerms {
   readonly jwks?: JSONWebKeySet | undefined;
 }
 
-/** The options that {@link AuthorizationServer} has. */
-export const SERVER_OPTIONS = ['issuer', 'jwksUri', 'jwks', 'audience', 'algorithms'];
+/** The names of the options of {@link AuthorizationServer}. */
+export const SERVER_OPTIONS = ['issuer', 'jwksUri', 'jwks', ...TERM_OPTIONS];
 
-/** What a server needs of the others' options: the terms where it has none of its own, and the ways to the outside. */
-export interface Defaults {
-  readonly audience: string | readonly string[];
-  readonly algorithms: readonly string[] | undefined;
-  readonly fetch: Fetch;
-  readonly clock: () => Seconds;
+/** What a server needs of the options beside it: the audience if it has none of its own, and the ways to the outside. */
+export interface Defaults extends Outside {
+  readonly terms: TokenTerms;
+  readonly resource: string;
 }
 
-/** The trusted servers by issuer. @throws TypeError for mistakes in their options. Fetches nothing yet. */
-export function trustedServers(
-  servers: readonly GivenServer[],
-  defaults: Defaults,
-): ReadonlyMap<string, TrustedServer> {
-  const trusted = new Map<string, TrustedServer>();
-  for (const server of servers) {
-    checkNames('an authorization server', server, SERVER_OPTIONS);
-    const { issuer, audience = defaults.audience, algorithms = defaults.algorithms ?? ALGORITHMS } = server;
-    checkUrl('issuer', issuer, 'https://as.example.com');
-    // RFC 8414 section 2: the well-known address could not be made from it.
-    if (issuer.includes('?')) throw new TypeError(`"issuer" must not have a query, got ${show(issuer)}`);
-    if (trusted.has(issuer)) throw new TypeError(`"authorizationServers" has the issuer ${show(issuer)} twice`);
-    trusted.set(issuer, {
-      audiences: checkedAudiences(audience),
-      algorithms: checkedAlgorithms(algorithms),
-      keys: keySource(issuer, server, defaults),
-    });
-  }
-  return trusted;
+/** A trusted server and the spellings of its issuer, the one of the options first. @throws TypeError for mistakes in its options. Fetches nothing yet. */
+export function trustedServer(given: GivenServer, defaults: Defaults): TrustedServer {
+  checkNames('an authorization server', given, SERVER_OPTIONS);
+  const { issuer, issuerAliases } = given;
+  checkUrl('issuer', issuer, 'https://as.example.com');
+  // RFC 8414 section 2: the well-known address could not be made from it.
+  if (issuer.includes('?')) throw new TypeError(`"issuer" must not have a query, got ${show(issuer)}`);
+  return {
+    issuers: [issuer, ...(issuerAliases === undefined ? [] : checkedList('issuerAliases', issuerAliases))],
+    terms: checkedTerms({ ...defaults.terms, ...given }, defaults.resource),
+    keys: keySource(issuer, given, defaults),
+  };
 }
 
-function keySource(issuer: string, { jwksUri, jwks }: GivenServer, { fetch, clock }: Defaults): KeySource {
+function keySource(issuer: string, { jwksUri, jwks }: GivenServer, defaults: Defaults): KeySource {
   if (jwks !== undefined) {
     if (jwksUri !== undefined) throw new TypeError('"jwks" and "jwksUri" exclude each other: keep the one you mean');
-    return localKeys(checkedKeySet(jwks));
+    return localKeys(checkedKeys(jwks));
   }
-  if (jwksUri === undefined) return remoteKeys(() => discoverJwksUri(issuer, fetch), fetch, clock);
+  if (jwksUri === undefined) return discoveredKeys(issuer, defaults);
   checkUrl('jwksUri', jwksUri, 'https://as.example.com/jwks');
-  const url = new URL(jwksUri);
-  return remoteKeys(() => Promise.resolve(url), fetch, clock);
+  return namedKeys(issuer, new URL(jwksUri), defaults);
 }
 
-function checkedAudiences(audience: unknown): ReadonlySet<string> {
-  const names: readonly unknown[] = Array.isArray(audience) ? audience : [audience];
-  if (names.length === 0 || !names.every((name) => typeof name === 'string' && name !== '')) {
-    throw new TypeError(`"audience" must be a string or a list of strings, none of them empty, got ${show(audience)}`);
-  }
-  return new Set(names as string[]);
-}
-
-function checkedAlgorithms(algorithms: unknown): ReadonlySet<string> {
-  const valid = `it takes a list of ${ALGORITHMS.join(', ')}`;
-  if (!Array.isArray(algorithms) || algorithms.length === 0) {
-    throw new TypeError(`"algorithms" got ${show(algorithms)}: ${valid}`);
-  }
-  for (const name of algorithms as unknown[]) {
-    // A key that verifies HS256 also signs: every resource server could mint tokens. RFC 8725 sections 3.1 and 3.5.
-    if (typeof name !== 'string' || !ALGORITHMS.includes(name)) {
-      throw new TypeError(`"algorithms" has ${show(name)}, which is not accepted: ${valid}`);
-    }
-  }
-  return new Set(algorithms as string[]);
-}
-
-function checkedKeySet(jwks: unknown): { readonly keys: readonly unknown[] } {
+function checkedKeys(jwks: unknown): readonly unknown[] {
   const { keys } = (typeof jwks === 'object' && jwks !== null ? jwks : {}) as { keys?: unknown };
   if (!Array.isArray(keys) || keys.length === 0) {
     throw new TypeError(`"jwks" must be a JWK Set such as { keys: [{ kty: 'EC', … }] }, got ${show(jwks)}`);
@@ -122,5 +76,5 @@ function checkedKeySet(jwks: unknown): { readonly keys: readonly unknown[] } {
     if (typeof kty !== 'string') throw new TypeError('"jwks" has a key without "kty" (RFC 7517 section 4.1)');
     if (kty === 'oct' || d !== undefined) throw new TypeError('"jwks" has a secret key: give the public ones only');
   }
-  return { keys: structuredClone(keys) as unknown[] }; // ours from now on, whatever becomes of the caller's object
+  return structuredClone(keys) as unknown[]; // ours from now on, whatever becomes of the caller's object
 }

@@ -1,10 +1,15 @@
 import { sendJson } from './answer.js';
 import type { Context, OnError } from './answer.js';
-import { SERVER_OPTIONS, trustedServers } from './authorization-servers.js';
-import type { AuthorizationServer, GivenServer, KeyLocation, TokenTerms } from './authorization-servers.js';
+import { SERVER_OPTIONS } from './authorization-servers.js';
+import type { AuthorizationServer, Defaults, GivenServer, KeyLocation } from './authorization-servers.js';
 import type { Fetch } from './fetch-json.js';
+import { hinter } from './hints.js';
 import { jwtVerifier } from './jwt.js';
 import { checkCount, checkNames, checkPrintable, checkSeconds, checkType, checkUrl, show } from './options.js';
+import { TERM_OPTIONS } from './token-terms.js';
+import type { TokenTerms } from './token-terms.js';
+import { foundServers, listedServers } from './trusted-servers.js';
+import type { FindAuthorizationServer, TrustedServers } from './trusted-servers.js';
 import type { Method, Seconds, TokenClaims, TokenVerifier } from './types.js';
 
 /** Options of `resourceServer` that do not depend on how many authorization servers there are. */
@@ -19,6 +24,8 @@ export interface CommonOptions extends TokenTerms {
   readonly requireTls?: boolean;
   /** How far the clocks may differ when `exp` and `nbf` are checked, at most 300. Default: 0. RFC 7519 section 4.1.4. */
   readonly clockTolerance?: Seconds;
+  /** Longest use of keys and metadata that cannot be refreshed, because the authorization server is down. Default: 86400. */
+  readonly keyMaxAge?: Seconds;
   /** Longest token that is looked at, in characters. Default: 16384. */
   readonly maxTokenLength?: number;
   /** The last word on a token that was found good: anything but `true` refuses it (401 `invalid_token`). Default: none. */
@@ -48,8 +55,12 @@ export type OneAuthorizationServer = KeyLocation & {
 
 /** Several authorization servers. The `iss` of a token selects among them, and never adds one. */
 export interface SeveralAuthorizationServers {
-  /** The trusted servers. What they do not say of `audience` and `algorithms` is taken from the options beside this one. */
-  readonly authorizationServers: readonly AuthorizationServer[];
+  /**
+   * The trusted servers, or a function that finds the one an `iss` names. Its answers are remembered: a server for five
+   * minutes, that there is none for half a minute, a thousand of each at most. What a server does not say of its terms is
+   * taken from the options beside this one.
+   */
+  readonly authorizationServers: readonly AuthorizationServer[] | FindAuthorizationServer;
   readonly issuer?: never;
   readonly jwksUri?: never;
   readonly jwks?: never;
@@ -66,26 +77,48 @@ export interface Configuration {
   readonly maxTokenLength: number;
   readonly acceptToken: CommonOptions['acceptToken'];
   readonly verify: TokenVerifier;
+  readonly servers: TrustedServers;
   readonly context: Context;
 }
 
 const COMMON_OPTIONS = [
-  ...['resource', 'methods', 'allowMissingToken', 'requireTls', 'clockTolerance', 'maxTokenLength', 'acceptToken'],
-  ...['impliesScope', 'realm', 'errorUri', 'errorDescription', 'onError', 'fetch', 'clock', 'authorizationServers'],
+  ...['resource', 'methods', 'allowMissingToken', 'requireTls', 'clockTolerance', 'keyMaxAge', 'maxTokenLength'],
+  ...[
+    'acceptToken',
+    'impliesScope',
+    'realm',
+    'errorUri',
+    'errorDescription',
+    'onError',
+    'fetch',
+    'clock',
+    'authorizationServers',
+  ],
 ];
 /** More would outlive what a token's expiry is for. RFC 7519 section 4.1.4: "usually no more than a few minutes". */
 const MAX_CLOCK_TOLERANCE: Seconds = 300;
+/** A day is longer than most outages; in that time a key that was withdrawn during one still works. */
+const DEFAULT_KEY_AGE: Seconds = 86_400;
+const MAX_KEY_AGE: Seconds = 30 * 86_400;
 /** As much as Node takes in all headers together. */
 const MAX_TOKEN_LENGTH = 16384;
 
 /** Checks every option once. @throws TypeError that names the option, what came, and what to type. */
 export function configure(options: ResourceServerOptions): Configuration {
   checkNames('resourceServer', options, [...COMMON_OPTIONS, ...SERVER_OPTIONS]);
-  const { resource, realm = resource, errorUri, clockTolerance = 0, maxTokenLength = MAX_TOKEN_LENGTH } = options;
+  const {
+    resource,
+    realm = resource,
+    errorUri,
+    clockTolerance = 0,
+    maxTokenLength = MAX_TOKEN_LENGTH,
+    keyMaxAge = DEFAULT_KEY_AGE,
+  } = options;
   checkUrl('resource', resource, 'https://api.example.com');
   checkPrintable('realm', realm);
   if (errorUri !== undefined) checkUrl('errorUri', errorUri, 'https://api.example.com/errors');
   checkSeconds('clockTolerance', clockTolerance, 0, MAX_CLOCK_TOLERANCE);
+  checkSeconds('keyMaxAge', keyMaxAge, 0, MAX_KEY_AGE);
   checkCount('maxTokenLength', maxTokenLength);
   for (const name of ['allowMissingToken', 'requireTls', 'errorDescription'] as const) {
     checkType(name, options[name], 'boolean');
@@ -93,15 +126,16 @@ export function configure(options: ResourceServerOptions): Configuration {
   for (const name of ['acceptToken', 'impliesScope', 'onError', 'fetch', 'clock'] as const) {
     checkType(name, options[name], 'function');
   }
-  const { audience = resource, algorithms, fetch = globalThis.fetch, clock = systemClock } = options;
-  const servers = trustedServers(listServers(options), { audience, algorithms, fetch, clock });
+  const { fetch = globalThis.fetch, clock = systemClock } = options;
+  const servers = chooseServers(options, { terms: commonTerms(options), resource, fetch, clock, maxAge: keyMaxAge });
   return {
     methods: checkedMethods(options.methods),
     allowMissingToken: options.allowMissingToken ?? false,
     requireTls: options.requireTls ?? false,
     maxTokenLength,
     acceptToken: options.acceptToken,
-    verify: jwtVerifier(servers, clock, clockTolerance),
+    verify: jwtVerifier(servers.find, clock, clockTolerance, hinter(servers.issuers)),
+    servers,
     context: {
       resource,
       realm,
@@ -113,16 +147,22 @@ export function configure(options: ResourceServerOptions): Configuration {
   };
 }
 
-function listServers(options: ResourceServerOptions): readonly GivenServer[] {
+/** What the options say of the terms, for servers that do not say it themselves. */
+function commonTerms(options: ResourceServerOptions): TokenTerms {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => TERM_OPTIONS.includes(name)));
+}
+
+function chooseServers(options: ResourceServerOptions, defaults: Defaults): TrustedServers {
   const { authorizationServers } = options;
   const { issuer, jwksUri, jwks }: GivenServer = options;
-  if (authorizationServers === undefined) return [{ issuer, jwksUri, jwks }];
+  if (authorizationServers === undefined) return listedServers([{ issuer, jwksUri, jwks }], defaults);
   for (const [name, value] of Object.entries({ issuer, jwksUri, jwks })) {
     if (value === undefined) continue;
     throw new TypeError(`"${name}" stands beside "authorizationServers": move it into the list`);
   }
+  if (typeof authorizationServers === 'function') return foundServers(authorizationServers, defaults);
   const count = Array.isArray(authorizationServers) ? authorizationServers.length : 0;
-  if (count > 0) return authorizationServers;
+  if (count > 0) return listedServers(authorizationServers, defaults);
   const example = "[{ issuer: 'https://as.example.com' }]";
   throw new TypeError(`"authorizationServers" must be a list such as ${example}, got ${show(authorizationServers)}`);
 }

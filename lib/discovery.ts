@@ -1,32 +1,41 @@
 import { VerificationUnavailableError } from './errors.js';
 import { fetchJson, UnusableAnswerError } from './fetch-json.js';
-import type { Fetch } from './fetch-json.js';
+import type { Fetch, FetchedJson } from './fetch-json.js';
 import { isInternal } from './internal-address.js';
 import { isSecureUrl } from './options.js';
+import type { Seconds } from './types.js';
 
 const WHAT = 'The metadata of the authorization server';
 
+/** What we use of the metadata of an authorization server. */
+export interface Metadata {
+  readonly jwksUri: URL;
+}
+
 /**
- * The `jwks_uri` of an issuer, from its metadata. RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4.
+ * The metadata of an issuer. RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4.
  * Asks the three well-known places in turn and takes the first that holds a document.
  *
  * @throws VerificationUnavailableError when none does, or what it says cannot be trusted: another `issuer` than the one
  *   asked for (nothing in it is used then), a `jwks_uri` that is missing, not https, or inside our own network.
  */
-export async function discoverJwksUri(issuer: string, fetch: Fetch): Promise<URL> {
-  const metadata = await fetchMetadata(issuer, fetch);
+export async function discover(
+  issuer: string,
+  fetch: Fetch,
+): Promise<{ value: Metadata; maxAge: Seconds | undefined }> {
+  const { document, maxAge } = await fetchMetadata(issuer, fetch);
   // RFC 8414 sections 3.3 and 4: identical, code point by code point.
-  if (metadata['issuer'] !== issuer) {
+  if (document['issuer'] !== issuer) {
     throw new VerificationUnavailableError(
       `${WHAT} names another issuer: compare its "issuer" with yours, to the last slash`,
     );
   }
-  const jwksUri = metadata['jwks_uri'];
+  const jwksUri = document['jwks_uri'];
   if (typeof jwksUri !== 'string' || !URL.canParse(jwksUri) || !isSecureUrl(new URL(jwksUri))) {
     throw new VerificationUnavailableError(`${WHAT} has no "jwks_uri" with https: name yours as "jwksUri"`);
   }
   await refuseInwards(new URL(issuer), new URL(jwksUri));
-  return new URL(jwksUri);
+  return { value: { jwksUri: new URL(jwksUri) }, maxAge };
 }
 
 /** The addresses of the metadata, in the order in which they are asked. RFC 8414 sections 3.1 and 5. */
@@ -40,7 +49,7 @@ export function metadataUrls(issuer: string): readonly URL[] {
   ];
 }
 
-async function fetchMetadata(issuer: string, fetch: Fetch): Promise<Readonly<Record<string, unknown>>> {
+async function fetchMetadata(issuer: string, fetch: Fetch): Promise<FetchedJson> {
   for (const url of metadataUrls(issuer)) {
     try {
       return await fetchJson(url, WHAT, ['application/json'], fetch);

@@ -1,4 +1,5 @@
 import { VerificationUnavailableError } from './errors.js';
+import type { Seconds } from './types.js';
 
 /** Most bytes of a document that are read, after decompression: a set of 1,000 RSA keys is half of it. */
 export const MAX_BYTES = 1024 * 1024;
@@ -9,7 +10,21 @@ const TIMEOUT = 5_000;
 export type Fetch = typeof globalThis.fetch;
 
 /** The server answered, but not with the document asked for: another address may still have it. */
-export class UnusableAnswerError extends VerificationUnavailableError {}
+export class UnusableAnswerError extends VerificationUnavailableError {
+  /** @param wait For how long the server asks not to be asked again: its `Retry-After`. */
+  constructor(
+    reason: string,
+    readonly wait: Seconds = 0,
+  ) {
+    super(reason);
+  }
+}
+
+/** A document, and for how long its `Cache-Control` lets it count as fresh; undefined when it does not say. */
+export interface FetchedJson {
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly maxAge: Seconds | undefined;
+}
 
 /**
  * The JSON object at `url`, by GET. The one way in which documents enter: no redirect is followed, time and size are bounded.
@@ -24,7 +39,7 @@ export async function fetchJson(
   what: string,
   mediaTypes: readonly string[],
   fetch: Fetch,
-): Promise<Readonly<Record<string, unknown>>> {
+): Promise<FetchedJson> {
   const signal = AbortSignal.timeout(TIMEOUT); // covers the body as well
   const response = await inTime(signal, `${what} could not be fetched: no connection, or no answer in time`, () =>
     fetch(url, { signal, redirect: 'manual', headers: { accept: mediaTypes.join(', ') } }),
@@ -36,11 +51,12 @@ export async function fetchJson(
       response.status === 200
         ? `${what} came with a media type that is not JSON`
         : `${what} came with a status that is not 200`,
+      retryAfter(response.headers),
     );
   }
   const body = await inTime(signal, `${what} broke off, or did not end in time`, () => readBody(response));
   if (body === undefined) throw new UnusableAnswerError(`${what} is larger than ${MAX_BYTES} bytes`);
-  return parseObject(body, what);
+  return { document: parseObject(body, what), maxAge: maxAge(response.headers) };
 }
 
 /** What `step` gives before the signal ends its time, also where a `fetch` of the user's does not heed the signal. */
@@ -68,6 +84,20 @@ async function readBody(response: Response): Promise<Buffer | undefined> {
     if (size > MAX_BYTES) return undefined; // leaving the loop cancels the rest
   }
   return Buffer.concat(chunks);
+}
+
+/** RFC 9111 section 5.2.2.1; an answer that must not be reused is fresh for no time. */
+function maxAge(headers: Headers): Seconds | undefined {
+  const cacheControl = headers.get('cache-control') ?? '';
+  if (/\bno-(store|cache)\b/i.test(cacheControl)) return 0;
+  const seconds = /\bmax-age="?(\d{1,9})/i.exec(cacheControl)?.[1];
+  return seconds === undefined ? undefined : Number(seconds);
+}
+
+/** RFC 9110 section 10.2.3, in its form with seconds; of a date we do not know how its clock stands to ours. */
+function retryAfter(headers: Headers): Seconds {
+  const seconds = /^\d{1,9}$/.exec(headers.get('retry-after') ?? '')?.[0];
+  return seconds === undefined ? 0 : Number(seconds);
 }
 
 function parseObject(body: Buffer, what: string): Readonly<Record<string, unknown>> {

@@ -4,6 +4,7 @@ import { refuse, withChallenge } from './answer.js';
 import type { Context } from './answer.js';
 import { auth, contextOf } from './auth.js';
 import { InsufficientScopeError, UnauthorizedError } from './errors.js';
+import { claimAt } from './claims.js';
 import { checkedScopes, show } from './options.js';
 import type { Auth } from './types.js';
 
@@ -27,12 +28,12 @@ export function requireAnyScope(...scopes: readonly string[]): RequestHandler {
 
 /**
  * A guard that lets a request pass whose token has a claim that passes `test`, such as
- * `requireClaim('role', (role) => role === 'editor')`. Answers 403 `insufficient_scope` otherwise, 401 to an anonymous
+ * `requireClaim('role', (role) => role === 'editor')`, or at the end of a path: `['realm_access', 'roles']`. Answers 403 `insufficient_scope` otherwise, 401 to an anonymous
  * request. RFC 9068 section 4.
  *
  * @throws TypeError at construction, for a name that is no string or a test that is no function.
  */
-export function requireClaim(name: string, test: ClaimTest): RequestHandler {
+export function requireClaim(name: string | readonly string[], test: ClaimTest): RequestHandler {
   return guard(claim('requireClaim', name, test));
 }
 
@@ -52,7 +53,7 @@ export function checkAnyScope(req: IncomingMessage, ...scopes: readonly string[]
 }
 
 /** `requireClaim` inside a handler. Throws as `checkScope` does. */
-export function checkClaim(req: IncomingMessage, name: string, test: ClaimTest): void {
+export function checkClaim(req: IncomingMessage, name: string | readonly string[], test: ClaimTest): void {
   check(req, claim('checkClaim', name, test));
 }
 
@@ -76,8 +77,9 @@ function anyScope(where: string, scopes: readonly string[]): Demand {
   };
 }
 
-function claim(where: string, name: string, test: ClaimTest): Demand {
-  if (typeof name !== 'string' || typeof test !== 'function') {
+function claim(where: string, name: string | readonly string[], test: ClaimTest): Demand {
+  const path: readonly unknown[] = Array.isArray(name) ? name : [name];
+  if (path.length === 0 || !path.every((step) => typeof step === 'string') || typeof test !== 'function') {
     const hint = `such as ${where === 'requireClaim' ? '' : 'req, '}'role', (role) => role === 'editor'`;
     throw new TypeError(
       `${where} needs the name of a claim and a function, ${hint}; got ${show(name)} and ${show(test)}`,
@@ -85,7 +87,7 @@ function claim(where: string, name: string, test: ClaimTest): Demand {
   }
   return (auth) => {
     if (auth === undefined) throw new UnauthorizedError();
-    const value = Object.hasOwn(auth.claims, name) ? auth.claims[name] : undefined;
+    const value = claimAt(auth.claims, path);
     // Compared with true, so that the promise of an asynchronous test does not open the door.
     if ((test(value, auth) as unknown) !== true) {
       throw new InsufficientScopeError([], 'The access token lacks a required claim');

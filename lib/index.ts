@@ -1,7 +1,7 @@
 export { problemDetails } from './answer.js';
 export type { AuthError, OnError } from './answer.js';
 export { auth } from './auth.js';
-export type { AuthorizationServer, KeyLocation, TokenTerms } from './authorization-servers.js';
+export type { AuthorizationServer, KeyLocation } from './authorization-servers.js';
 export type {
   CommonOptions,
   OneAuthorizationServer,

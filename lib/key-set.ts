@@ -26,11 +26,11 @@ const MAX_CANDIDATES = 16;
 
 /** The keys of one JWK Set that may verify signatures, each imported once. RFC 7517 section 5. */
 export class KeySet {
-  readonly #jwks: readonly JWK[];
+  readonly jwks: readonly JWK[];
   readonly #found = new Map<string, Promise<readonly CryptoKey[]>>();
 
   constructor(keys: readonly unknown[]) {
-    this.#jwks = keys.filter(isPublicSignatureKey);
+    this.jwks = keys.filter(isPublicSignatureKey);
   }
 
   /** The keys that fit a token's `alg` and `kid`; without `kid` every key of the algorithm. Unusable keys are left out. */
@@ -38,7 +38,7 @@ export class KeySet {
     const memo = kid === undefined ? alg : `${alg} ${kid}`;
     let found = this.#found.get(memo);
     if (found === undefined) {
-      const fitting = this.#jwks.filter((jwk) => fits(jwk, alg) && (kid === undefined || jwk.kid === kid));
+      const fitting = this.jwks.filter((jwk) => fits(jwk, alg) && (kid === undefined || jwk.kid === kid));
       if (fitting.length === 0) return Promise.resolve([]); // not remembered: unknown kids must cost no memory
       found = importAll(fitting.slice(0, MAX_CANDIDATES), alg);
       this.#found.set(memo, found);

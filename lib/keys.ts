@@ -1,65 +1,105 @@
 import type { CryptoKey } from 'jose';
+import { tell } from './diagnostics.js';
+import { discover } from './discovery.js';
+import type { Metadata } from './discovery.js';
 import { VerificationUnavailableError } from './errors.js';
-import { fetchJson } from './fetch-json.js';
+import { fetchJson, UnusableAnswerError } from './fetch-json.js';
 import type { Fetch } from './fetch-json.js';
+import { Kept } from './kept.js';
+import type { Fetched, KeptEvent } from './kept.js';
 import { KeySet } from './key-set.js';
 import type { Seconds } from './types.js';
 
-/** Age at which a fetched set is fetched again. */
-const MAX_AGE: Seconds = 600;
+/** How long a document counts as fresh when its server does not say, and the limits for when it does. */
+const FRESH: Seconds = 600;
+const SHORTEST_FRESH: Seconds = 60;
+const LONGEST_FRESH: Seconds = 3600;
 /** Shortest time between two fetches for keys that the set does not have. */
 const COOLDOWN: Seconds = 30;
 
-/**
- * The keys that may have signed a token with this `alg` and `kid`; empty when the authorization server has no such key.
- * Throws `VerificationUnavailableError` when that cannot be found out.
- */
-export type KeySource = (alg: string, kid: string | undefined) => Promise<readonly CryptoKey[]>;
+type Keys = readonly CryptoKey[];
 
-/** Keys that were given with the options. */
-export function localKeys(jwks: { readonly keys: readonly unknown[] }): KeySource {
-  const set = new KeySet(jwks.keys);
-  return (alg, kid) => set.candidates(alg, kid);
+/** The keys of one authorization server. All throw `VerificationUnavailableError` when they cannot find out. */
+export interface KeySource {
+  /** The keys that may have signed a token with this `alg` and `kid`. */
+  find(alg: string, kid: string | undefined): Promise<Keys>;
+  /** The same from a newer set, for a token that no key at hand explains; undefined when it is too early to ask again. */
+  findNewer(alg: string, kid: string | undefined): Promise<Keys | undefined>;
+  /** The fetched set, and the metadata that led to it; undefined where they came with the options. */
+  readonly kept?: Kept<KeySet>;
+  readonly metadata?: Kept<Metadata>;
 }
 
-/**
- * Keys fetched from where `locate` says, kept for ten minutes, and fetched anew for an unknown `kid` at most every
- * thirty seconds, whoever sends it. Simultaneous callers share one fetch. RFC 9068 section 4, RFC 7517 section 5.
- */
-export function remoteKeys(locate: () => Promise<URL>, fetch: Fetch, clock: () => Seconds): KeySource {
-  let current: { readonly set: KeySet; readonly since: Seconds } | undefined;
-  let pending: Promise<KeySet> | undefined;
+/** What fetching needs of the configuration. */
+export interface Outside {
+  readonly fetch: Fetch;
+  readonly clock: () => Seconds;
+  /** Longest use of a document that cannot be refreshed. */
+  readonly maxAge: Seconds;
+}
 
-  async function load(): Promise<KeySet> {
-    const set = await fetchKeySet(await locate(), fetch);
-    current = { set, since: clock() };
-    return set;
-  }
+/** Keys that were given with the options: nothing is fetched, and there are no newer ones. */
+export function localKeys(jwks: readonly unknown[]): KeySource {
+  const set = new KeySet(jwks);
+  return { find: (alg, kid) => set.candidates(alg, kid), findNewer: () => Promise.resolve(undefined) };
+}
 
-  function refresh(): Promise<KeySet> {
-    pending ??= load().finally(() => {
-      pending = undefined;
-    });
-    return pending;
-  }
+/** Keys at a place that the options name. */
+export function namedKeys(issuer: string, jwksUri: URL, outside: Outside): KeySource {
+  return remoteKeys(issuer, () => fetchKeySet(jwksUri, outside.fetch), outside);
+}
 
-  /** The set at hand if it is younger than `age`; an age below zero is a clock put back, and counts as old. */
-  function younger(age: Seconds): KeySet | undefined {
-    if (current === undefined) return undefined;
-    const elapsed = clock() - current.since;
-    return elapsed >= 0 && elapsed < age ? current.set : undefined;
-  }
+/** Keys at the place that the metadata of the issuer names. Both are kept and refreshed, each on its own. */
+export function discoveredKeys(issuer: string, outside: Outside): KeySource {
+  const { fetch, clock, maxAge } = outside;
+  const load = async () => asKept(await discover(issuer, fetch));
+  const metadata = new Kept<Metadata>(load, clock, maxAge, reporter('metadata', issuer));
+  return remoteKeys(
+    issuer,
+    async () => {
+      const { jwksUri } = await metadata.get();
+      try {
+        return await fetchKeySet(jwksUri, fetch);
+      } catch (error) {
+        if (!(error instanceof UnusableAnswerError)) throw error;
+        const moved = await metadata.refresh(); // the place may have changed before the time of the metadata was over
+        if (moved.jwksUri.href === jwksUri.href) throw error;
+        return fetchKeySet(moved.jwksUri, fetch);
+      }
+    },
+    outside,
+  );
+}
 
-  return async (alg, kid) => {
-    const found = await (younger(MAX_AGE) ?? (await refresh())).candidates(alg, kid);
-    if (found.length > 0 || younger(COOLDOWN) !== undefined) return found;
-    return (await refresh()).candidates(alg, kid);
+function remoteKeys(issuer: string, load: () => Promise<Fetched<KeySet>>, { clock, maxAge }: Outside): KeySource {
+  const kept = new Kept<KeySet>(load, clock, maxAge, reporter('keys', issuer));
+  return {
+    kept,
+    find: async (alg, kid) => (await kept.get()).candidates(alg, kid),
+    findNewer: async (alg, kid) => {
+      // One fetch in a cooldown, whoever asks: forged key ids cost the authorization server no more than an honest one.
+      if (kept.age < COOLDOWN) return undefined;
+      return (await kept.refresh()).candidates(alg, kid);
+    },
   };
 }
 
-async function fetchKeySet(url: URL, fetch: Fetch): Promise<KeySet> {
+function reporter(document: 'keys' | 'metadata', issuer: string) {
+  return (event: KeptEvent, error?: unknown): void => {
+    const reason = error instanceof VerificationUnavailableError ? error.reason : undefined;
+    tell(() => ({ type: 'document', document, issuer, event, reason }));
+  };
+}
+
+/** A set is looked at before it takes the place of the old one: an empty one is a fault of the server, not a rotation. */
+async function fetchKeySet(url: URL, fetch: Fetch): Promise<Fetched<KeySet>> {
   const what = 'The key set of the authorization server';
-  const { keys } = await fetchJson(url, what, ['application/jwk-set+json', 'application/json'], fetch);
-  if (!Array.isArray(keys) || keys.length === 0) throw new VerificationUnavailableError(`${what} has no "keys"`);
-  return new KeySet(keys);
+  const { document, maxAge } = await fetchJson(url, what, ['application/jwk-set+json', 'application/json'], fetch);
+  const { keys } = document;
+  if (!Array.isArray(keys) || keys.length === 0) throw new UnusableAnswerError(`${what} has no "keys"`);
+  return asKept({ value: new KeySet(keys), maxAge });
+}
+
+function asKept<T>({ value, maxAge = FRESH }: { value: T; maxAge?: Seconds | undefined }): Fetched<T> {
+  return { value, freshFor: Math.min(Math.max(maxAge, SHORTEST_FRESH), LONGEST_FRESH) };
 }

@@ -29,11 +29,15 @@ export function show(value: unknown): string {
   return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
 }
 
+/** @throws TypeError unless `value` is an object, and no array. */
+export function checkObject(where: string, value: unknown): asserts value is Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+  throw new TypeError(`${where} takes an object, got ${show(value)}`);
+}
+
 /** @throws TypeError when `options` is not an object or has a member that is not `known`; names the nearest known one. */
 export function checkNames(where: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(`${where} takes an object of options, got ${show(options)}`);
-  }
+  checkObject(where, options);
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     const meant = nearest(name, known);

@@ -7,7 +7,25 @@ import type { ResourceServerOptions } from './configuration.js';
 import { readCredentials } from './credentials.js';
 import { InvalidRequestError, InvalidTokenError, UnauthorizedError } from './errors.js';
 import { carriesForm, readForm } from './form-body.js';
+import { exportKeys, importKeys } from './key-cache.js';
+import type { KeyCache } from './key-cache.js';
 import { keepPrivate } from './query-token.js';
+
+/** The middleware, with what an operator may want of its keys. */
+export interface ResourceServer extends RequestHandler {
+  /**
+   * Fetches metadata and keys of the listed authorization servers now, and not with the first token.
+   *
+   * @throws VerificationUnavailableError when one of them cannot be reached. The middleware works on, and tries again.
+   */
+  ready(): Promise<void>;
+  /** Forgets fetched metadata, keys and tenants: after a key was compromised, say. The next token fetches anew. */
+  purge(): void;
+  /** The fetched keys as JSON, for `importKeys` in another process. */
+  exportKeys(): KeyCache;
+  /** Takes over keys of another process. Whoever can write them can mint tokens. @throws TypeError for anything else. */
+  importKeys(cache: KeyCache): void;
+}
 
 /**
  * The middleware: a request passes with a good access token and has it in `auth(req)`. RFC 6750, RFC 9068.
@@ -17,8 +35,9 @@ import { keepPrivate } from './query-token.js';
  *
  * @throws TypeError at construction, for mistakes in the options.
  */
-export function resourceServer(options: ResourceServerOptions): RequestHandler {
-  const { methods, allowMissingToken, requireTls, maxTokenLength, acceptToken, verify, context } = configure(options);
+export function resourceServer(options: ResourceServerOptions): ResourceServer {
+  const { methods, allowMissingToken, requireTls, maxTokenLength, acceptToken, verify, servers, context } =
+    configure(options);
 
   async function authenticate(req: Request, res: Response): Promise<void> {
     if (methods.has('body') && carriesForm(req)) await readForm(req, res);
@@ -29,17 +48,18 @@ export function resourceServer(options: ResourceServerOptions): RequestHandler {
       return;
     }
     if (requireTls && !req.secure) throw new InvalidRequestError('An access token must be sent over TLS');
-    const claims = await verify(credentials.token);
+    const verified = await verify(credentials.token);
+    const { claims } = verified;
     checkBinding(claims);
     // Compared with true, so that a hook that answers nothing refuses.
     if (acceptToken !== undefined && ((await acceptToken(claims)) as unknown) !== true) {
       throw new InvalidTokenError('The access token is not accepted here');
     }
     if (credentials.method === 'query') keepPrivate(res);
-    setAuth(req, credentials, claims, context);
+    setAuth(req, credentials, verified, context);
   }
 
-  return async function resourceServer(req, res, next) {
+  const middleware: RequestHandler = async function resourceServer(req, res, next) {
     try {
       await authenticate(req, res);
     } catch (error) {
@@ -48,4 +68,21 @@ export function resourceServer(options: ResourceServerOptions): RequestHandler {
     }
     next(); // outside the try: what the handler throws is not ours
   };
+
+  return Object.assign(middleware, {
+    ready: async () => {
+      await Promise.all([...servers.known()].map(async ([, { keys }]) => keys.kept?.get()));
+    },
+    purge: () => {
+      for (const [, { keys }] of servers.known()) {
+        keys.kept?.purge();
+        keys.metadata?.purge();
+      }
+      servers.purge();
+    },
+    exportKeys: () => exportKeys(servers),
+    importKeys: (cache: KeyCache) => {
+      importKeys(servers, cache);
+    },
+  });
 }

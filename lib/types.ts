@@ -19,26 +19,33 @@ export interface TokenClaims {
   readonly [name: string]: unknown;
   /** Issuer: the authorization server. */
   readonly iss: string;
-  /** Subject: the person, or the client itself where no person takes part. */
-  readonly sub: string;
-  /** Audience: whom the token is for. */
-  readonly aud: string | readonly string[];
-  /** The client that uses the token. */
-  readonly client_id: string;
   /** Expiry, in seconds since 1970. */
   readonly exp: Seconds;
+  /** Subject: the person, or the client itself where no person takes part. */
+  readonly sub?: string;
+  /** Audience: whom the token is for. */
+  readonly aud?: string | readonly string[];
+  /** The client that uses the token. `auth(req).clientId` has it whatever the claim is called. */
+  readonly client_id?: string;
   /** Time of issue, in seconds since 1970. */
-  readonly iat: Seconds;
+  readonly iat?: Seconds;
   /** Identifier of this token. */
-  readonly jti: string;
+  readonly jti?: string;
   /** Not valid before, in seconds since 1970. */
   readonly nbf?: Seconds;
   /** Granted scope, space-delimited (RFC 8693 section 4.2). `auth(req).scopes` has it as a list. */
   readonly scope?: unknown;
 }
 
+/** What was found out about an access token: all that requests with the same token have in common. Deeply frozen. */
+export interface VerifiedToken {
+  readonly claims: TokenClaims;
+  readonly scopes: string[];
+  readonly clientId: string;
+}
+
 /** Checks one access token. Throws `InvalidTokenError` (bad) or `VerificationUnavailableError` (could not find out). */
-export type TokenVerifier = (token: string) => TokenClaims | Promise<TokenClaims>;
+export type TokenVerifier = (token: string) => VerifiedToken | Promise<VerifiedToken>;
 
 /** The verified access token of a request: `auth(req)`. Assignable to the Model Context Protocol SDK's `AuthInfo`. */
 export interface Auth<Claims extends object = object> {
@@ -50,9 +57,9 @@ export interface Auth<Claims extends object = object> {
   readonly claims: TokenClaims & Claims;
   /** Granted scope, split. Frozen at run time; the type is mutable only so that it fits `AuthInfo`. */
   readonly scopes: string[];
-  /** `client_id`: the client that uses the token. */
+  /** The client that uses the token: `client_id`, or the claim that the options name. */
   readonly clientId: string;
-  /** `sub`: the person, or the client itself where no person takes part. */
+  /** `sub`: the person, or the client itself where no person takes part; the client, too, where there is no `sub`. */
   readonly subject: string;
   /** `iss`: the authorization server that issued the token. */
   readonly issuer: string;

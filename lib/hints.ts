@@ -1,0 +1,62 @@
+import type { JsonObject } from './decode.js';
+import { tell } from './diagnostics.js';
+import { mediaType } from './token-terms.js';
+import type { Terms } from './token-terms.js';
+import type { Seconds } from './types.js';
+
+/** Mistakes of set-up that are behind most refusals of good tokens, and what to do about each. */
+const HINTS = {
+  issuer:
+    'The iss of a refused token differs from a trusted issuer by case or a trailing slash only: ' +
+    'correct "issuer", or list the other spelling in "issuerAliases"',
+  idToken: 'An ID token was sent in place of an access token: the client must send the access token',
+  typ: 'A trusted issuer sends tokens with another typ than at+jwt: name it in "typ", or use the preset of the vendor',
+  audience:
+    'A refused token of a trusted issuer is for another audience: compare its aud with "audience" (default: "resource"), ' +
+    'and have the client ask for this API (parameter resource or audience)',
+  clock:
+    'A refused token of a trusted issuer was issued later than the clock of this machine says: ' +
+    'synchronize the clock, or set "clockTolerance"',
+} as const;
+
+/** Looks at a token that was refused; `terms` are those of the issuer it names, undefined for one that is not trusted. Its signature is not verified: nothing of it gets into a hint. */
+export type Hinter = (header: JsonObject, claims: JsonObject, terms: Terms | undefined, now: Seconds) => void;
+
+/** Warns the operator once of each mistake, by `process.emitWarning` and on the diagnostics channel. */
+export function hinter(issuers: () => Iterable<string>): Hinter {
+  const told = new Set<string>();
+  return (header, claims, terms, now) => {
+    if (told.size === Object.keys(HINTS).length) return;
+    const mistake = terms === undefined ? wrongIssuer(claims, issuers()) : wrongToken(header, claims, terms, now);
+    if (mistake === undefined || told.has(mistake)) return;
+    told.add(mistake);
+    process.emitWarning(HINTS[mistake], {
+      type: 'OAuth2ResourceServerHint',
+      code: `OAUTH2_RS_${mistake.toUpperCase()}`,
+    });
+    tell(() => ({ type: 'hint', hint: HINTS[mistake] }));
+  };
+}
+
+function wrongIssuer({ iss }: JsonObject, issuers: Iterable<string>): keyof typeof HINTS | undefined {
+  if (typeof iss !== 'string') return undefined;
+  const folded = fold(iss);
+  for (const issuer of issuers) if (fold(issuer) === folded) return 'issuer';
+  return undefined;
+}
+
+function fold(issuer: string): string {
+  return issuer.toLowerCase().replace(/\/$/, '');
+}
+
+function wrongToken(header: JsonObject, claims: JsonObject, terms: Terms, now: Seconds) {
+  const typ = typeof header['typ'] === 'string' ? mediaType(header['typ']) : 'none';
+  if (terms.types !== null && !terms.types.has(typ)) {
+    const isIdToken = 'nonce' in claims || 'at_hash' in claims || 'c_hash' in claims;
+    return isIdToken ? 'idToken' : typ === 'jwt' || typ === 'none' ? 'typ' : undefined;
+  }
+  const { iat, nbf, aud } = claims;
+  if (Number(iat) > now || Number(nbf) > now) return 'clock';
+  const names: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
+  return names.some((name) => typeof name === 'string' && terms.audiences.has(name)) ? undefined : 'audience';
+}

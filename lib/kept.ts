@@ -1,0 +1,139 @@
+import { VerificationUnavailableError } from './errors.js';
+import { UnusableAnswerError } from './fetch-json.js';
+import type { Seconds } from './types.js';
+
+/** Something fetched, and how long it counts as fresh. */
+export interface Fetched<T> {
+  readonly value: T;
+  readonly freshFor: Seconds;
+}
+
+/** A kept document for export: what it is, and when it was fetched. */
+export interface Snapshot<T> extends Fetched<T> {
+  readonly fetchedAt: Seconds;
+}
+
+/** What became of a document, for the operator. */
+export type KeptEvent = 'refreshed' | 'failed' | 'stale';
+
+/** First wait after a failure, and the longest; doubled with each failure in between. */
+const FIRST_WAIT: Seconds = 1;
+const LONGEST_WAIT: Seconds = 30;
+
+/**
+ * One remote document: fetched when it is first needed, kept, and fetched again ahead of need.
+ *
+ * - In the first half of its fresh time it is served as it is; in the second half one refresh runs in the background.
+ * - When refreshing fails it is served on, until `maxAge` after it was fetched, and never longer.
+ * - After a failure nobody asks again before a wait that doubles, with jitter, or that the server named (`Retry-After`).
+ * - Simultaneous callers share one fetch. There is no timer: without callers nothing happens.
+ */
+export class Kept<T> {
+  readonly #load: () => Promise<Fetched<T>>;
+  readonly #clock: () => Seconds;
+  readonly #maxAge: Seconds;
+  readonly #report: (event: KeptEvent, error?: unknown) => void;
+  #kept: Snapshot<T> | undefined;
+  #pending: Promise<T> | undefined;
+  /** Counts purges, so that what was asked for before one is not kept after it. */
+  #generation = 0;
+  /** Failures since the last success: how many, the last, and until when nobody asks again. */
+  #failed: { readonly count: number; readonly error: Error; readonly until: Seconds } | undefined;
+
+  constructor(
+    load: () => Promise<Fetched<T>>,
+    clock: () => Seconds,
+    maxAge: Seconds,
+    report: (event: KeptEvent, error?: unknown) => void,
+  ) {
+    this.#load = load;
+    this.#clock = clock;
+    this.#maxAge = maxAge;
+    this.#report = report;
+  }
+
+  /** The document. @throws VerificationUnavailableError when there is none that may be used. */
+  get(): T | Promise<T> {
+    const kept = this.#kept;
+    const age = this.age;
+    if (kept === undefined || age >= this.#maxAge) return this.refresh();
+    if (age < kept.freshFor / 2) return kept.value;
+    const refreshed = this.refresh();
+    // Past its time without a failure means that nobody has asked for long: what was withdrawn meanwhile must not serve
+    // once more. After a failure nobody waits for the next attempt.
+    if (age >= kept.freshFor && this.#failed === undefined) return refreshed.catch(() => this.#stale(kept));
+    refreshed.catch(() => undefined); // counted in #fetch
+    return age < kept.freshFor ? kept.value : this.#stale(kept);
+  }
+
+  /** Fetches it anew, together with whoever is at it. @throws the last failure while it is too early to ask again. */
+  refresh(): Promise<T> {
+    if (this.#pending !== undefined) return this.#pending;
+    const failed = this.#failed;
+    const wait = failed === undefined ? 0 : failed.until - this.#clock();
+    // A wait longer than the longest is a clock that was put back.
+    if (failed !== undefined && wait > 0 && wait <= LONGEST_WAIT) return Promise.reject(tooEarly(failed.error, wait));
+    const pending = this.#fetch().finally(() => {
+      if (this.#pending === pending) this.#pending = undefined;
+    });
+    this.#pending = pending;
+    return pending;
+  }
+
+  /** Seconds since it was fetched, Infinity without it. A clock that was put back leaves it at the end of its fresh time. */
+  get age(): Seconds {
+    if (this.#kept === undefined) return Infinity;
+    const now = this.#clock();
+    const { fetchedAt, freshFor } = this.#kept;
+    if (now < fetchedAt) this.#kept = { ...this.#kept, fetchedAt: now - freshFor };
+    return now < fetchedAt ? freshFor : now - fetchedAt;
+  }
+
+  /** What is kept, for export. */
+  get snapshot(): Snapshot<T> | undefined {
+    return this.#kept;
+  }
+
+  /** Takes what another process fetched, unless ours is newer. It ages on from when it was fetched. */
+  restore(snapshot: Snapshot<T>): void {
+    if (snapshot.fetchedAt > this.#clock() || snapshot.fetchedAt <= (this.#kept?.fetchedAt ?? -Infinity)) return;
+    this.#kept = snapshot;
+  }
+
+  /** Forgets everything: the next caller fetches. */
+  purge(): void {
+    this.#kept = undefined;
+    this.#failed = undefined;
+    this.#pending = undefined;
+    this.#generation++;
+  }
+
+  async #fetch(): Promise<T> {
+    const generation = this.#generation;
+    try {
+      const fetched = await this.#load();
+      if (generation !== this.#generation) return fetched.value;
+      this.#kept = { ...fetched, fetchedAt: this.#clock() };
+      this.#failed = undefined;
+      this.#report('refreshed');
+      return fetched.value;
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error('a load threw what is no Error');
+      const count = (this.#failed?.count ?? 0) + 1;
+      const doubled = Math.min(FIRST_WAIT * 2 ** (count - 1), LONGEST_WAIT) * (0.5 + Math.random() / 2);
+      const asked = error instanceof UnusableAnswerError ? error.wait : 0;
+      this.#failed = { count, error, until: this.#clock() + Math.min(Math.max(doubled, asked), LONGEST_WAIT) };
+      this.#report('failed', error);
+      throw error;
+    }
+  }
+
+  #stale({ value }: Snapshot<T>): T {
+    this.#report('stale');
+    return value;
+  }
+}
+
+function tooEarly(error: Error, wait: Seconds): Error {
+  return error instanceof VerificationUnavailableError ? new VerificationUnavailableError(error.reason, wait) : error;
+}
