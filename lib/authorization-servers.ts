@@ -52,7 +52,7 @@ export const SERVER_OPTIONS = ['issuer', 'jwksUri', 'jwks', 'audience', 'algorit
 /** What a server needs of the others' options: the terms where it has none of its own, and the ways to the outside. */
 export interface Defaults {
   readonly audience: string | readonly string[];
-  readonly algorithms: readonly string[] | undefined;
+  readonly algorithms: readonly string[];
   readonly fetch: Fetch;
   readonly clock: () => Seconds;
 }
@@ -65,7 +65,7 @@ export function trustedServers(
   const trusted = new Map<string, TrustedServer>();
   for (const server of servers) {
     checkNames('an authorization server', server, SERVER_OPTIONS);
-    const { issuer, audience = defaults.audience, algorithms = defaults.algorithms ?? ALGORITHMS } = server;
+    const { issuer, audience = defaults.audience, algorithms = defaults.algorithms } = server;
     checkUrl('issuer', issuer, 'https://as.example.com');
     // RFC 8414 section 2: the well-known address could not be made from it.
     if (issuer.includes('?')) throw new TypeError(`"issuer" must not have a query, got ${show(issuer)}`);

@@ -4,6 +4,7 @@ import { SERVER_OPTIONS, trustedServers } from './authorization-servers.js';
 import type { AuthorizationServer, GivenServer, KeyLocation, TokenTerms } from './authorization-servers.js';
 import type { Fetch } from './fetch-json.js';
 import { jwtVerifier } from './jwt.js';
+import { ALGORITHMS } from './key-set.js';
 import { checkCount, checkNames, checkPrintable, checkSeconds, checkType, checkUrl, show } from './options.js';
 import type { Method, Seconds, TokenClaims, TokenVerifier } from './types.js';
 
@@ -93,7 +94,7 @@ export function configure(options: ResourceServerOptions): Configuration {
   for (const name of ['acceptToken', 'impliesScope', 'onError', 'fetch', 'clock'] as const) {
     checkType(name, options[name], 'function');
   }
-  const { audience = resource, algorithms, fetch = globalThis.fetch, clock = systemClock } = options;
+  const { audience = resource, algorithms = ALGORITHMS, fetch = globalThis.fetch, clock = systemClock } = options;
   const servers = trustedServers(listServers(options), { audience, algorithms, fetch, clock });
   return {
     methods: checkedMethods(options.methods),

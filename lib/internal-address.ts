@@ -15,7 +15,8 @@ for (const [network, prefix] of [
   INTERNAL.addSubnet(network, prefix, 'ipv4'); // matches IPv4-mapped IPv6 addresses as well
 }
 for (const [network, prefix] of [
-  ['::', 127], // unspecified and loopback
+  ['::', 96], // unspecified, loopback, and IPv4 in an obsolete form
+  ['64:ff9b::', 96], // IPv4 behind a translator, any of it (RFC 6052)
   ['fc00::', 7],
   ['fe80::', 10],
 ] as const) {
@@ -29,6 +30,7 @@ for (const [network, prefix] of [
  */
 export async function isInternal(url: URL): Promise<boolean> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
+  if (/(^|\.)localhost\.?$/.test(host)) return true; // RFC 6761 section 6.3, whatever the resolver makes of it
   const addresses = isIP(host) === 0 ? await lookup(host, { all: true }).catch(() => []) : [{ address: host }];
   return addresses.some(({ address }) => INTERNAL.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'));
 }

@@ -77,13 +77,16 @@ async function importKey(jwk: JWK, alg: string): Promise<CryptoKey | undefined> 
     // Only what makes the key: neither its `ext` and `key_ops` nor vendor members have a say in the import.
     const { kty, crv, x, y, n, e } = jwk;
     const key = await importJWK({ kty, crv, x, y, n, e } as JWK, alg);
-    return key instanceof Uint8Array || isShortRsa(key) ? undefined : key;
+    return key instanceof Uint8Array || isWeakRsa(key) ? undefined : key;
   } catch {
     return undefined;
   }
 }
 
-function isShortRsa(key: CryptoKey): boolean {
-  const { modulusLength } = key.algorithm as { modulusLength?: number };
-  return modulusLength !== undefined && modulusLength < MIN_RSA_BITS;
+// A short modulus can be factored. Under exponent 1 every number is its own signature; an even one signs nothing.
+function isWeakRsa({ algorithm }: CryptoKey): boolean {
+  const { modulusLength, publicExponent } = algorithm as { modulusLength?: number; publicExponent?: Uint8Array };
+  if (modulusLength === undefined || publicExponent === undefined) return false;
+  const exponent = BigInt(`0x${Buffer.from(publicExponent).toString('hex')}`);
+  return modulusLength < MIN_RSA_BITS || exponent < 3n || exponent % 2n === 0n;
 }
