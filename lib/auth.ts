@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { inspect } from 'node:util';
 import type { Context } from './answer.js';
 import type { Auth, Credentials, TokenClaims } from './types.js';
 
@@ -29,6 +30,15 @@ class RequestAuth implements Auth {
 
   get resource(): URL {
     return new URL(this.#context.resource);
+  }
+
+  /** What JSON and the console see: the token is a secret, and `res.json(auth(req))` easily written. */
+  toJSON(): object {
+    return Object.fromEntries(Object.entries(this).filter(([name]) => name !== 'token'));
+  }
+
+  [inspect.custom](): object {
+    return this.toJSON();
   }
 
   /** The context that came with `value`, or undefined if it is no `RequestAuth`: nobody else can make one. */
@@ -88,7 +98,7 @@ auth.optional = function optional<Claims extends object = object>(req: IncomingM
   contextOf(req);
   const { auth: found } = req as MarkedRequest;
   // contextOf() has recognized it as ours; that the claims are of the caller's type is the caller's word.
-  return found instanceof RequestAuth ? (found as Auth as Auth<Claims>) : undefined;
+  return RequestAuth.contextOf(found) === undefined ? undefined : (found as Auth<Claims>);
 };
 
 /** RFC 6749 section 3.3: separated by spaces, and by nothing else. A scope that is not a string grants nothing. */

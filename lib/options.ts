@@ -26,7 +26,8 @@ export function show(value: unknown): string {
   if (typeof value === 'string')
     return value.length <= 80 ? JSON.stringify(value) : `a string of ${value.length} characters`;
   if (typeof value === 'number' || typeof value === 'boolean' || value == null) return String(value);
-  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  return `a value of type ${typeof value}`;
 }
 
 /** @throws TypeError when `options` is not an object or has a member that is not `known`; names the nearest known one. */
