@@ -5,6 +5,7 @@ import { TestAuthorizationServer } from '../support/authorization-server.js';
 import { bodyTests, FORM } from '../support/body-tests.js';
 import { expectRefusal, RESOURCE, unauthorized } from '../support/refusals.js';
 
+// 6750-2.2-2, 6750-2.2-3, 6750-2.2-4, 6750-2.2-5 and 6750-2.2-6, the same for either Express.
 bodyTests('Express 5', {
   create: express,
   urlencoded: (options) => express.urlencoded(options),
