@@ -29,8 +29,9 @@ export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds)
   if (!isTime(exp) || !isTime(iat) || (nbf !== undefined && !isTime(nbf))) {
     throw new InvalidTokenError('The access token has no valid times');
   }
-  if (now >= exp + tolerance) throw new InvalidTokenError('The access token expired');
-  if (nbf !== undefined && now < nbf - tolerance) throw new InvalidTokenError('The access token is not valid yet');
+  // Written so that a time that is none refuses.
+  if (!(now < exp + tolerance)) throw new InvalidTokenError('The access token expired');
+  if (nbf !== undefined && !(now >= nbf - tolerance)) throw new InvalidTokenError('The access token is not valid yet');
 }
 
 /**

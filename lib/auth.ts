@@ -64,14 +64,19 @@ export function setAnonymous(req: IncomingMessage, context: Context): void {
   if (marked.auth !== undefined) marked.auth = undefined;
 }
 
+/** The context that `resourceServer()` left with the request, if it let it pass. */
+export function findContext(req: IncomingMessage): Context | undefined {
+  const { auth, [ANONYMOUS]: anonymous } = req as MarkedRequest;
+  return RequestAuth.contextOf(auth) ?? anonymous;
+}
+
 /**
  * The context that `resourceServer()` left with the request.
  *
  * @throws Error when there is none: a mistake in the program, answered by Express with 500, so that nothing gets through.
  */
 export function contextOf(req: IncomingMessage): Context {
-  const { auth, [ANONYMOUS]: anonymous } = req as MarkedRequest;
-  const context = RequestAuth.contextOf(auth) ?? anonymous;
+  const context = findContext(req);
   if (context !== undefined) return context;
   throw new Error(
     'No resourceServer() has seen this request: put app.use(resourceServer({ … })) before the routes and guards, leave ' +

@@ -122,5 +122,9 @@ function checkedKeySet(jwks: unknown): { readonly keys: readonly unknown[] } {
     if (typeof kty !== 'string') throw new TypeError('"jwks" has a key without "kty" (RFC 7517 section 4.1)');
     if (kty === 'oct' || d !== undefined) throw new TypeError('"jwks" has a secret key: give the public ones only');
   }
-  return { keys: structuredClone(keys) as unknown[] }; // ours from now on, whatever becomes of the caller's object
+  try {
+    return { keys: structuredClone(keys) as unknown[] }; // ours from now on, whatever becomes of the caller's object
+  } catch {
+    throw new TypeError('"jwks" must be plain JSON (RFC 7517 section 5)');
+  }
 }

@@ -94,7 +94,8 @@ export function configure(options: ResourceServerOptions): Configuration {
   for (const name of ['acceptToken', 'impliesScope', 'onError', 'fetch', 'clock'] as const) {
     checkType(name, options[name], 'function');
   }
-  const { audience = resource, algorithms = ALGORITHMS, fetch = globalThis.fetch, clock = systemClock } = options;
+  const { audience = resource, algorithms = ALGORITHMS, fetch = globalThis.fetch } = options;
+  const clock = options.clock === undefined ? systemClock : checkedClock(options.clock);
   const servers = trustedServers(listServers(options), { audience, algorithms, fetch, clock });
   return {
     methods: checkedMethods(options.methods),
@@ -139,6 +140,15 @@ function checkedMethods(methods: unknown = ['header']): ReadonlySet<Method> {
   // RFC 6750 section 2.1: resource servers MUST support the header.
   if (!methods.includes('header')) throw new TypeError(`"methods" has no "header": ${valid}`);
   return new Set(methods as Method[]);
+}
+
+/** A clock that answers nonsense, a promise for one, would make every comparison with it meaningless. */
+function checkedClock(clock: () => unknown): () => Seconds {
+  return () => {
+    const now = clock();
+    if (typeof now === 'number' && Number.isFinite(now)) return now;
+    throw new TypeError(`"clock" must return seconds since 1970, it returned ${show(now)}`);
+  };
 }
 
 function systemClock(): Seconds {

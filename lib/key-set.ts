@@ -30,7 +30,7 @@ export class KeySet {
   readonly #found = new Map<string, Promise<readonly CryptoKey[]>>();
 
   constructor(keys: readonly unknown[]) {
-    this.#jwks = keys.filter(isPublicSignatureKey);
+    this.#jwks = keys.filter(isPublicKey).filter(isForSignatures);
   }
 
   /** The keys that fit a token's `alg` and `kid`; without `kid` every key of the algorithm. Unusable keys are left out. */
@@ -47,17 +47,17 @@ export class KeySet {
   }
 }
 
-// RFC 7517 sections 4.1 to 4.3; private and symmetric keys have no place in a published set (OpenID Connect Discovery 3).
-function isPublicSignatureKey(jwk: unknown): jwk is JWK {
+/** A JWK without secrets. Private and symmetric keys have no place in a published set (OpenID Connect Discovery 3). */
+export function isPublicKey(jwk: unknown): jwk is JWK {
   if (typeof jwk !== 'object' || jwk === null) return false;
-  const { kty, use, key_ops: operations, d, k } = jwk as Record<string, unknown>;
-  return (
-    typeof kty === 'string' &&
-    (use === undefined || use === 'sig') &&
-    (operations === undefined || (Array.isArray(operations) && operations.includes('verify'))) &&
-    d === undefined &&
-    k === undefined
-  );
+  const { kty, d, k } = jwk as Record<string, unknown>;
+  return typeof kty === 'string' && d === undefined && k === undefined;
+}
+
+/** RFC 7517 sections 4.2 and 4.3. */
+function isForSignatures({ use, key_ops: operations }: JWK): boolean {
+  const mayVerify = operations === undefined || (Array.isArray(operations) && operations.includes('verify'));
+  return (use === undefined || use === 'sig') && mayVerify;
 }
 
 function fits(jwk: JWK, alg: string): boolean {

@@ -2,7 +2,7 @@ import type { CryptoKey } from 'jose';
 import { VerificationUnavailableError } from './errors.js';
 import { fetchJson } from './fetch-json.js';
 import type { Fetch } from './fetch-json.js';
-import { KeySet } from './key-set.js';
+import { isPublicKey, KeySet } from './key-set.js';
 import type { Seconds } from './types.js';
 
 /** Age at which a fetched set is fetched again. */
@@ -60,6 +60,8 @@ export function remoteKeys(locate: () => Promise<URL>, fetch: Fetch, clock: () =
 async function fetchKeySet(url: URL, fetch: Fetch): Promise<KeySet> {
   const what = 'The key set of the authorization server';
   const { keys } = await fetchJson(url, what, ['application/jwk-set+json', 'application/json'], fetch);
-  if (!Array.isArray(keys) || keys.length === 0) throw new VerificationUnavailableError(`${what} has no "keys"`);
+  // An empty set, or one of rubbish, is a fault of the server; it does not mean that all its tokens are bad.
+  if (!Array.isArray(keys) || !keys.some(isPublicKey))
+    throw new VerificationUnavailableError(`${what} has no public key`);
   return new KeySet(keys);
 }

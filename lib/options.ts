@@ -79,8 +79,9 @@ export function checkUrl(name: string, value: unknown, example: string): asserts
     throw new TypeError(`${wanted}, got ${show(value)}`);
   }
   const url = new URL(value);
-  if (!isSecureUrl(url)) throw new TypeError(`${wanted} (http only on loopback), got ${show(value)}`);
+  // First, and without showing it: what follows repeats the value.
   if (url.username !== '' || url.password !== '') throw new TypeError(`${wanted} without user name and password`);
+  if (!isSecureUrl(url)) throw new TypeError(`${wanted} (http only on loopback), got ${show(value)}`);
   if (value.includes('#')) throw new TypeError(`${wanted} without "#", got ${show(value)}`);
 }
 

@@ -27,7 +27,11 @@ afterEach(async () => {
 
 afterAll(() => as.close());
 
-async function start(options: Partial<ResourceServerOptions> = {}, before: readonly RequestHandler[] = []) {
+async function start(
+  options: Partial<ResourceServerOptions> = {},
+  before: readonly RequestHandler[] = [],
+  last?: RequestHandler,
+) {
   const given = { resource: RESOURCE, issuer: as.issuer, ...options } as ResourceServerOptions;
   const app = await startApp(
     given,
@@ -36,6 +40,7 @@ async function start(options: Partial<ResourceServerOptions> = {}, before: reado
         behindGuard++;
         res.json({});
       });
+      if (last !== undefined) server.use(last);
     },
     { before },
   );
@@ -261,11 +266,12 @@ describe('RFC 9110 15.5 client errors', () => {
   });
 
   test('9110-15.5.4-1 onError may answer 404 in place of 403, with nothing that betrays the route', async () => {
-    const hide: OnError = (error, _req, res, next) => {
-      if (error.status === 403) next('router');
+    const notFound: RequestHandler = (_req, res) => void res.status(404).json({ error: 'not_found' });
+    const hide: OnError = (error, req, res, next) => {
+      if (error.status === 403) notFound(req, res, next);
       else res.status(error.status).set(error.headers).json(error.body);
     };
-    const hidden = await start({ onError: hide });
+    const hidden = await start({ onError: hide }, [], notFound);
     const [forbidden, absent] = [await hidden.get('/needs/secret', as.mint()), await hidden.get('/needs/', as.mint())];
     const shape = ({ status, challenge, headers }: typeof absent) => [status, challenge, [...headers.keys()].sort()];
     expect(shape(forbidden)).toEqual(shape(absent));
