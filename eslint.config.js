@@ -3,7 +3,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist', 'coverage', 'docs/api', 'test/package/consumers'] },
+  { ignores: ['dist', 'coverage', 'docs/api', '.documentation-*', 'test/package/consumers'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

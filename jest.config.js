@@ -6,6 +6,8 @@ export default {
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.json' }] },
   setupFiles: ['<rootDir>/test/setup.ts'],
   collectCoverageFrom: ['lib/**/*.ts'],
+  coverageThreshold: { global: { statements: 95, branches: 95, functions: 95, lines: 95 } },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/package/consumers/'],
+  reporters: ['default', ...(process.env.TEST_TOTALS ? ['<rootDir>/test/support/totals.js'] : [])],
 };

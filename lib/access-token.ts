@@ -18,8 +18,9 @@ const WRONG_TYPE = 'The token is not an access token by its type';
  * @throws InvalidTokenError for another `typ` (RFC 9068 section 4) and for any `crit` (RFC 7515 section 4.1.11).
  */
 export function checkHeader(header: JsonObject, claims: JsonObject, { types }: Terms): void {
-  const typ = typeof header['typ'] === 'string' ? mediaType(header['typ']) : undefined;
-  if (types !== null && (typ === undefined || !types.has(typ))) throw new InvalidTokenError(WRONG_TYPE);
+  const { typ: given = null } = header;
+  const typ = typeof given === 'string' ? mediaType(given) : null;
+  if (!types.has(typ) || (typ === null && given !== null)) throw new InvalidTokenError(WRONG_TYPE);
   if (typ !== 'at+jwt' && FOREIGN_CLAIMS.some((name) => Object.hasOwn(claims, name))) {
     throw new InvalidTokenError(WRONG_TYPE);
   }
@@ -37,8 +38,9 @@ export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds,
   if (!isTime(exp) || !hasIat || (nbf !== undefined && !isTime(nbf))) {
     throw new InvalidTokenError('The access token has no valid times');
   }
-  if (now >= exp + tolerance) throw new InvalidTokenError('The access token expired');
-  if (nbf !== undefined && now < nbf - tolerance) throw new InvalidTokenError('The access token is not valid yet');
+  // Written so that a time that is none refuses.
+  if (!(now < exp + tolerance)) throw new InvalidTokenError('The access token expired');
+  if (nbf !== undefined && !(now >= nbf - tolerance)) throw new InvalidTokenError('The access token is not valid yet');
 }
 
 /**

@@ -38,18 +38,30 @@ export function withChallenge<T>(error: T, context: Context): T {
   return error;
 }
 
-/** Answers what a step threw: ours by `onError`, anything else by `next`. Never throws. */
+/** Answers what a step threw: ours by `onError`, anything else by `next`. Never throws, and never lets the request pass. */
 export function refuse(error: unknown, context: Context, req: Request, res: Response, next: NextFunction): void {
   if (!isAuthError(error)) {
-    next(error);
+    next(asError(error));
     return;
   }
   tell(() => describe(error));
-  // The handler is the user's: it may throw, and it may be asynchronous, which Express 4 does not look after.
+  // The handler is the user's: it may throw, it may be asynchronous, which Express 4 does not look after, and it may call
+  // next() without an error, which is no way past a refusal.
   const answered = new Promise((resolve) => {
-    resolve(context.onError(withChallenge(error, context), req, res, next));
+    resolve(
+      context.onError(withChallenge(error, context), req, res, (passed?: unknown) => {
+        next(asError(passed, error));
+      }),
+    );
   });
-  answered.catch(next);
+  answered.catch((bug: unknown) => {
+    next(asError(bug));
+  });
+}
+
+/** Express takes `next(undefined)`, and `next('route')`, for "go on": a hook may throw those, and must not open the door. */
+export function asError(thrown: unknown, instead: Error = new Error('A hook threw something that is no error')): Error {
+  return typeof thrown === 'object' && thrown !== null ? (thrown as Error) : instead; // Express takes any object for one
 }
 
 function describe(error: AuthError): DiagnosticsEvent {

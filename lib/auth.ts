@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { inspect } from 'node:util';
 import type { Context } from './answer.js';
 import type { Auth, Credentials, TokenClaims, VerifiedToken } from './types.js';
 
@@ -30,6 +31,15 @@ class RequestAuth implements Auth {
     return new URL(this.#context.resource);
   }
 
+  /** What JSON and the console see: the token is a secret, and `res.json(auth(req))` easily written. */
+  toJSON(): object {
+    return Object.fromEntries(Object.entries(this).filter(([name]) => name !== 'token'));
+  }
+
+  [inspect.custom](): object {
+    return this.toJSON();
+  }
+
   /** The context that came with `value`, or undefined if it is no `RequestAuth`: nobody else can make one. */
   static contextOf(value: unknown): Context | undefined {
     return typeof value === 'object' && value !== null && #context in value ? value.#context : undefined;
@@ -53,14 +63,19 @@ export function setAnonymous(req: IncomingMessage, context: Context): void {
   if (marked.auth !== undefined) marked.auth = undefined;
 }
 
+/** The context that `resourceServer()` left with the request, if it let it pass. */
+export function findContext(req: IncomingMessage): Context | undefined {
+  const { auth, [ANONYMOUS]: anonymous } = req as MarkedRequest;
+  return RequestAuth.contextOf(auth) ?? anonymous;
+}
+
 /**
  * The context that `resourceServer()` left with the request.
  *
  * @throws Error when there is none: a mistake in the program, answered by Express with 500, so that nothing gets through.
  */
 export function contextOf(req: IncomingMessage): Context {
-  const { auth, [ANONYMOUS]: anonymous } = req as MarkedRequest;
-  const context = RequestAuth.contextOf(auth) ?? anonymous;
+  const context = findContext(req);
   if (context !== undefined) return context;
   throw new Error(
     'No resourceServer() has seen this request: put app.use(resourceServer({ … })) before the routes and guards, leave ' +
@@ -87,5 +102,5 @@ auth.optional = function optional<Claims extends object = object>(req: IncomingM
   contextOf(req);
   const { auth: found } = req as MarkedRequest;
   // contextOf() has recognized it as ours; that the claims are of the caller's type is the caller's word.
-  return found instanceof RequestAuth ? (found as Auth as Auth<Claims>) : undefined;
+  return RequestAuth.contextOf(found) === undefined ? undefined : (found as Auth<Claims>);
 };

@@ -51,9 +51,14 @@ export function trustedServer(given: GivenServer, defaults: Defaults): TrustedSe
   if (issuer.includes('?')) throw new TypeError(`"issuer" must not have a query, got ${show(issuer)}`);
   return {
     issuers: [issuer, ...(issuerAliases === undefined ? [] : checkedList('issuerAliases', issuerAliases))],
-    terms: checkedTerms({ ...defaults.terms, ...given }, defaults.resource),
+    terms: checkedTerms({ ...defaults.terms, ...onlyGiven(given) }, defaults.resource),
     keys: keySource(issuer, given, defaults),
   };
+}
+
+/** Without members that are undefined: they leave the choice to the options beside. */
+function onlyGiven(terms: TokenTerms): TokenTerms {
+  return Object.fromEntries(Object.entries(terms).filter(([, value]) => value !== undefined));
 }
 
 function keySource(issuer: string, { jwksUri, jwks }: GivenServer, defaults: Defaults): KeySource {
@@ -76,5 +81,9 @@ function checkedKeys(jwks: unknown): readonly unknown[] {
     if (typeof kty !== 'string') throw new TypeError('"jwks" has a key without "kty" (RFC 7517 section 4.1)');
     if (kty === 'oct' || d !== undefined) throw new TypeError('"jwks" has a secret key: give the public ones only');
   }
-  return structuredClone(keys) as unknown[]; // ours from now on, whatever becomes of the caller's object
+  try {
+    return structuredClone(keys) as unknown[]; // ours from now on, whatever becomes of the caller's object
+  } catch {
+    throw new TypeError('"jwks" must be plain JSON (RFC 7517 section 5)');
+  }
 }

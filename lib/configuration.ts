@@ -126,7 +126,8 @@ export function configure(options: ResourceServerOptions): Configuration {
   for (const name of ['acceptToken', 'impliesScope', 'onError', 'fetch', 'clock'] as const) {
     checkType(name, options[name], 'function');
   }
-  const { fetch = globalThis.fetch, clock = systemClock } = options;
+  const { fetch = globalThis.fetch } = options;
+  const clock = options.clock === undefined ? systemClock : checkedClock(options.clock);
   const servers = chooseServers(options, { terms: commonTerms(options), resource, fetch, clock, maxAge: keyMaxAge });
   return {
     methods: checkedMethods(options.methods),
@@ -154,9 +155,10 @@ function commonTerms(options: ResourceServerOptions): TokenTerms {
 
 function chooseServers(options: ResourceServerOptions, defaults: Defaults): TrustedServers {
   const { authorizationServers } = options;
-  const { issuer, jwksUri, jwks }: GivenServer = options;
-  if (authorizationServers === undefined) return listedServers([{ issuer, jwksUri, jwks }], defaults);
-  for (const [name, value] of Object.entries({ issuer, jwksUri, jwks })) {
+  const { issuer, jwksUri, jwks, issuerAliases }: GivenServer = options;
+  const server = { issuer, jwksUri, jwks, issuerAliases };
+  if (authorizationServers === undefined) return listedServers([server], defaults);
+  for (const [name, value] of Object.entries(server)) {
     if (value === undefined) continue;
     throw new TypeError(`"${name}" stands beside "authorizationServers": move it into the list`);
   }
@@ -178,6 +180,15 @@ function checkedMethods(methods: unknown = ['header']): ReadonlySet<Method> {
   // RFC 6750 section 2.1: resource servers MUST support the header.
   if (!methods.includes('header')) throw new TypeError(`"methods" has no "header": ${valid}`);
   return new Set(methods as Method[]);
+}
+
+/** A clock that answers nonsense, a promise for one, would make every comparison with it meaningless. */
+function checkedClock(clock: () => unknown): () => Seconds {
+  return () => {
+    const now = clock();
+    if (typeof now === 'number' && Number.isFinite(now)) return now;
+    throw new TypeError(`"clock" must return seconds since 1970, it returned ${show(now)}`);
+  };
 }
 
 function systemClock(): Seconds {

@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler } from 'express';
-import { isAuthError, sendJson } from './answer.js';
+import { isAuthError, sendJson, withChallenge } from './answer.js';
+import { findContext } from './auth.js';
 
 /**
  * Renders what `checkScope` and the other checks throw inside handlers, and what `onError` handed to `next`, as the same
@@ -7,6 +8,11 @@ import { isAuthError, sendJson } from './answer.js';
  * error handler, as does any error once the answer has begun.
  */
 export const errorHandler: ErrorRequestHandler = (error: unknown, req, res, next) => {
-  if (isAuthError(error) && !res.headersSent) sendJson(error, req, res, next);
-  else next(error);
+  if (!isAuthError(error) || res.headersSent) {
+    next(error);
+    return;
+  }
+  const context = findContext(req);
+  // One that the application made itself has no challenge yet.
+  sendJson(context === undefined ? error : withChallenge(error, context), req, res, next);
 };

@@ -112,7 +112,7 @@ export class VerificationUnavailableError extends Error {
   ) {
     super('The access token cannot be verified at the moment');
     this.name = new.target.name;
-    this.stack = `${this.name}: ${this.message} (${reason})`;
+    this.stack = `${this.name}: ${this.message}`; // without the reason: Express prints stacks into answers
     this.headers = { 'Retry-After': String(Math.ceil(retryAfter)) };
     this.body = { error: 'temporarily_unavailable', error_description: this.message }; // the word of RFC 6749 section 4.1.2.1
   }

@@ -6,6 +6,8 @@ export const MAX_BYTES = 1024 * 1024;
 /** Longest wait for a document, headers and body together, in milliseconds. */
 const TIMEOUT = 5_000;
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** The `fetch` of Node, or one of the user's for proxies and private authorities. */
 export type Fetch = typeof globalThis.fetch;
 
@@ -103,7 +105,7 @@ function retryAfter(headers: Headers): Seconds {
 function parseObject(body: Buffer, what: string): Readonly<Record<string, unknown>> {
   let document: unknown;
   try {
-    document = JSON.parse(body.toString('utf8'));
+    document = JSON.parse(utf8.decode(body));
   } catch {
     throw new UnusableAnswerError(`${what} is not JSON`);
   }

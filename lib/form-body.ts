@@ -19,17 +19,20 @@ export function carriesForm(req: Request): boolean {
  * @throws InvalidRequestError when it cannot be read: broken off, over Express's limit of 100 kB, an unknown charset.
  */
 export async function readForm(req: Request, res: Response): Promise<void> {
+  // The parsers of Express 4 look at this, should the application's be another Express than ours.
+  const marked: Request & { _body?: boolean } = req;
   await new Promise<void>((resolve, reject) => {
     parseForm(req, res, (error?: unknown) => {
       if (error === undefined) resolve();
       else reject(new InvalidRequestError('The form body could not be read'));
     });
   });
+  marked._body = true;
 }
 
 /**
- * All values that `name` has in the form, or undefined without it. More than one, or one that is no string (`name[]=`
- * under a nested parser), is for the caller to refuse.
+ * The values of `name` in the form. More than one, or one that is no string, is for the caller to refuse: a parser makes
+ * a list of a repeated name, and a nested one makes a list or an object even of a single `name[]=`.
  *
  * @throws InvalidRequestError when the form carries `name` and is not ASCII throughout. RFC 6750 section 2.2.
  */
@@ -38,7 +41,7 @@ export function formValues(body: unknown, name: string): readonly unknown[] {
   if (fields instanceof URLSearchParams) return ofAsciiForm(fields.getAll(name), [...fields].flat());
   if (typeof fields !== 'object' || fields === null || !Object.hasOwn(fields, name)) return [];
   const value = (fields as Record<string, unknown>)[name];
-  return ofAsciiForm(Array.isArray(value) ? value : [value], fields);
+  return ofAsciiForm([value], fields);
 }
 
 function ofAsciiForm(values: readonly unknown[], fields: object): readonly unknown[] {

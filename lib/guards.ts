@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
-import { refuse, withChallenge } from './answer.js';
+import { asError, refuse, withChallenge } from './answer.js';
 import type { Context } from './answer.js';
 import { auth, contextOf } from './auth.js';
 import { InsufficientScopeError, UnauthorizedError } from './errors.js';
@@ -123,6 +123,6 @@ function check(req: IncomingMessage, demand: Demand): void {
   try {
     demand(auth.optional(req), context);
   } catch (error) {
-    throw withChallenge(error, context);
+    throw withChallenge(asError(error), context);
   }
 }

@@ -50,10 +50,10 @@ function fold(issuer: string): string {
 }
 
 function wrongToken(header: JsonObject, claims: JsonObject, terms: Terms, now: Seconds) {
-  const typ = typeof header['typ'] === 'string' ? mediaType(header['typ']) : 'none';
-  if (terms.types !== null && !terms.types.has(typ)) {
+  const typ = typeof header['typ'] === 'string' ? mediaType(header['typ']) : null;
+  if (!terms.types.has(typ)) {
     const isIdToken = 'nonce' in claims || 'at_hash' in claims || 'c_hash' in claims;
-    return isIdToken ? 'idToken' : typ === 'jwt' || typ === 'none' ? 'typ' : undefined;
+    return isIdToken ? 'idToken' : typ === 'jwt' || typ === null ? 'typ' : undefined;
   }
   const { iat, nbf, aud } = claims;
   if (Number(iat) > now || Number(nbf) > now) return 'clock';

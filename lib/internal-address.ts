@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 
-// Addresses that are only reachable from inside: RFC 6890, RFC 4193, RFC 4291, RFC 6598.
+// Addresses that lead inside, or nowhere that a public server could be: RFC 6890, RFC 4193, RFC 4291, RFC 6598.
 const INTERNAL = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
@@ -10,14 +10,20 @@ for (const [network, prefix] of [
   ['127.0.0.0', 8],
   ['169.254.0.0', 16],
   ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
   ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['240.0.0.0', 4],
 ] as const) {
   INTERNAL.addSubnet(network, prefix, 'ipv4'); // matches IPv4-mapped IPv6 addresses as well
 }
 for (const [network, prefix] of [
-  ['::', 127], // unspecified and loopback
+  ['::', 96], // unspecified, loopback, and IPv4 in an obsolete form
+  ['64:ff9b::', 96], // IPv4 behind a translator, any of it (RFC 6052)
+  ['2002::', 16], // 6to4, the same
   ['fc00::', 7],
   ['fe80::', 10],
+  ['fec0::', 10],
 ] as const) {
   INTERNAL.addSubnet(network, prefix, 'ipv6');
 }
@@ -29,6 +35,7 @@ for (const [network, prefix] of [
  */
 export async function isInternal(url: URL): Promise<boolean> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
+  if (/(^|\.)localhost\.?$/.test(host)) return true; // RFC 6761 section 6.3, whatever the resolver makes of it
   const addresses = isIP(host) === 0 ? await lookup(host, { all: true }).catch(() => []) : [{ address: host }];
   return addresses.some(({ address }) => INTERNAL.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'));
 }

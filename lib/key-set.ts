@@ -30,7 +30,7 @@ export class KeySet {
   readonly #found = new Map<string, Promise<readonly CryptoKey[]>>();
 
   constructor(keys: readonly unknown[]) {
-    this.jwks = keys.filter(isPublicSignatureKey);
+    this.jwks = keys.filter(isPublicKey).filter(isForSignatures);
   }
 
   /** The keys that fit a token's `alg` and `kid`; without `kid` every key of the algorithm. Unusable keys are left out. */
@@ -47,17 +47,17 @@ export class KeySet {
   }
 }
 
-// RFC 7517 sections 4.1 to 4.3; private and symmetric keys have no place in a published set (OpenID Connect Discovery 3).
-function isPublicSignatureKey(jwk: unknown): jwk is JWK {
+/** A JWK without secrets. Private and symmetric keys have no place in a published set (OpenID Connect Discovery 3). */
+export function isPublicKey(jwk: unknown): jwk is JWK {
   if (typeof jwk !== 'object' || jwk === null) return false;
-  const { kty, use, key_ops: operations, d, k } = jwk as Record<string, unknown>;
-  return (
-    typeof kty === 'string' &&
-    (use === undefined || use === 'sig') &&
-    (operations === undefined || (Array.isArray(operations) && operations.includes('verify'))) &&
-    d === undefined &&
-    k === undefined
-  );
+  const { kty, d, k } = jwk as Record<string, unknown>;
+  return typeof kty === 'string' && d === undefined && k === undefined;
+}
+
+/** RFC 7517 sections 4.2 and 4.3. */
+function isForSignatures({ use, key_ops: operations }: JWK): boolean {
+  const mayVerify = operations === undefined || (Array.isArray(operations) && operations.includes('verify'));
+  return (use === undefined || use === 'sig') && mayVerify;
 }
 
 function fits(jwk: JWK, alg: string): boolean {
@@ -77,13 +77,16 @@ async function importKey(jwk: JWK, alg: string): Promise<CryptoKey | undefined> 
     // Only what makes the key: neither its `ext` and `key_ops` nor vendor members have a say in the import.
     const { kty, crv, x, y, n, e } = jwk;
     const key = await importJWK({ kty, crv, x, y, n, e } as JWK, alg);
-    return key instanceof Uint8Array || isShortRsa(key) ? undefined : key;
+    return key instanceof Uint8Array || isWeakRsa(key) ? undefined : key;
   } catch {
     return undefined;
   }
 }
 
-function isShortRsa(key: CryptoKey): boolean {
-  const { modulusLength } = key.algorithm as { modulusLength?: number };
-  return modulusLength !== undefined && modulusLength < MIN_RSA_BITS;
+// A short modulus can be factored. Under exponent 1 every number is its own signature; an even one signs nothing.
+function isWeakRsa({ algorithm }: CryptoKey): boolean {
+  const { modulusLength, publicExponent } = algorithm as { modulusLength?: number; publicExponent?: Uint8Array };
+  if (modulusLength === undefined || publicExponent === undefined) return false;
+  const exponent = BigInt(`0x${Buffer.from(publicExponent).toString('hex')}`);
+  return modulusLength < MIN_RSA_BITS || exponent < 3n || exponent % 2n === 0n;
 }

@@ -7,7 +7,7 @@ import { fetchJson, UnusableAnswerError } from './fetch-json.js';
 import type { Fetch } from './fetch-json.js';
 import { Kept } from './kept.js';
 import type { Fetched, KeptEvent } from './kept.js';
-import { KeySet } from './key-set.js';
+import { isPublicKey, KeySet } from './key-set.js';
 import type { Seconds } from './types.js';
 
 /** How long a document counts as fresh when its server does not say, and the limits for when it does. */
@@ -91,12 +91,15 @@ function reporter(document: 'keys' | 'metadata', issuer: string) {
   };
 }
 
-/** A set is looked at before it takes the place of the old one: an empty one is a fault of the server, not a rotation. */
+/**
+ * A set is looked at before it takes the place of the old one: an empty one, or one of rubbish, is a fault of the server;
+ * it is no rotation, and does not mean that all its tokens are bad.
+ */
 async function fetchKeySet(url: URL, fetch: Fetch): Promise<Fetched<KeySet>> {
   const what = 'The key set of the authorization server';
   const { document, maxAge } = await fetchJson(url, what, ['application/jwk-set+json', 'application/json'], fetch);
   const { keys } = document;
-  if (!Array.isArray(keys) || keys.length === 0) throw new UnusableAnswerError(`${what} has no "keys"`);
+  if (!Array.isArray(keys) || !keys.some(isPublicKey)) throw new UnusableAnswerError(`${what} has no public key`);
   return asKept({ value: new KeySet(keys), maxAge });
 }
 

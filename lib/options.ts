@@ -26,7 +26,8 @@ export function show(value: unknown): string {
   if (typeof value === 'string')
     return value.length <= 80 ? JSON.stringify(value) : `a string of ${value.length} characters`;
   if (typeof value === 'number' || typeof value === 'boolean' || value == null) return String(value);
-  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  return `a value of type ${typeof value}`;
 }
 
 /** @throws TypeError unless `value` is an object, and no array. */
@@ -82,8 +83,9 @@ export function checkUrl(name: string, value: unknown, example: string): asserts
     throw new TypeError(`${wanted}, got ${show(value)}`);
   }
   const url = new URL(value);
-  if (!isSecureUrl(url)) throw new TypeError(`${wanted} (http only on loopback), got ${show(value)}`);
+  // First, and without showing it: what follows repeats the value.
   if (url.username !== '' || url.password !== '') throw new TypeError(`${wanted} without user name and password`);
+  if (!isSecureUrl(url)) throw new TypeError(`${wanted} (http only on loopback), got ${show(value)}`);
   if (value.includes('#')) throw new TypeError(`${wanted} without "#", got ${show(value)}`);
 }
 

@@ -12,11 +12,11 @@ export interface TokenTerms {
   readonly algorithms?: readonly string[];
   /**
    * The accepted `typ`, where the server does not send `at+jwt`. Default: `['at+jwt']`. With `'JWT'` among them, tokens
-   * that look like an ID token, a logout token or a proof are refused by their claims. `null` accepts any `typ`, and none.
+   * that look like an ID token, a logout token or a proof are refused by their claims. `null` stands for no `typ` at all.
    */
-  readonly typ?: readonly string[] | null;
+  readonly typ?: readonly (string | null)[];
   /** Further spellings of the issuer in `iss`, such as one with a trailing slash. Discovery still uses `issuer`. Default: none. */
-  readonly issuerAliases?: readonly string[];
+  readonly issuerAliases?: readonly string[] | undefined;
   /** The claim that names us, where the server sends no `aud` at all. A token with `aud` is checked by `aud`. Default: none. */
   readonly audienceSubstitute?: string;
   /** Where granted scope stands: strings with spaces or arrays, at the end of each path. Default: `scope`, a string. */
@@ -33,7 +33,8 @@ export interface TokenTerms {
 export interface Terms {
   readonly audiences: ReadonlySet<string>;
   readonly algorithms: ReadonlySet<string>;
-  readonly types: ReadonlySet<string> | null;
+  /** As `mediaType` writes them; null stands for none. */
+  readonly types: ReadonlySet<string | null>;
   readonly audienceSubstitute: string | undefined;
   /** Undefined: `scope` as RFC 8693 section 4.2 has it. */
   readonly scopePaths: readonly (readonly string[])[] | undefined;
@@ -63,7 +64,7 @@ export function checkedTerms(terms: TokenTerms, resource: string): Terms {
   return {
     audiences: new Set(checkedList('audience', Array.isArray(audience) ? audience : [audience])),
     algorithms: checkedChoice('algorithms', algorithms, ALGORITHMS),
-    types: typ === null ? null : new Set(checkedList('typ', typ).map(mediaType)),
+    types: checkedTypes(typ),
     audienceSubstitute,
     scopePaths: scopeClaims === undefined ? undefined : checkedPaths(scopeClaims),
     clientIdClaim,
@@ -96,6 +97,15 @@ function checkedChoice(name: string, list: unknown, choice: readonly string[]): 
     }
   }
   return new Set(list as string[]);
+}
+
+function checkedTypes(typ: unknown): ReadonlySet<string | null> {
+  const given = (Array.isArray(typ) ? typ : [typ]) as unknown[];
+  const named = given.filter((item) => item !== null);
+  return new Set([
+    ...(named.length < given.length ? [null] : []),
+    ...(named.length > 0 || given.length === 0 ? checkedList('typ', named).map(mediaType) : []),
+  ]);
 }
 
 function checkedPaths(paths: unknown): readonly (readonly string[])[] {

@@ -1,0 +1,144 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import ts from 'typescript';
+import { ROOT } from './project.js';
+
+/** `lib/` from top to bottom, as in CONTRIBUTING.md: a file imports only from files below it. */
+const ORDER = [
+  'index',
+  'typed-request',
+  'resource-server',
+  'configuration',
+  'authorization-servers',
+  'error-handler',
+  'guards',
+  'auth',
+  'answer',
+  'binding',
+  'query-token',
+  'jwt',
+  'access-token',
+  'decode',
+  'keys',
+  'key-set',
+  'discovery',
+  'fetch-json',
+  'internal-address',
+  'credentials',
+  'form-body',
+  'challenge',
+  'options',
+  'errors',
+  'types',
+];
+
+/** Everything that comes from outside of `lib/`. `type` in front: its types alone, nothing at run time. */
+const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
+  'resource-server': ['type express'],
+  'authorization-servers': ['type jose'],
+  'error-handler': ['type express'],
+  guards: ['type express', 'type node:http'],
+  auth: ['node:util', 'type node:http'],
+  answer: ['type express'],
+  'query-token': ['on-headers', 'type node:http'],
+  jwt: ['jose', 'type jose'],
+  keys: ['type jose'],
+  'key-set': ['jose', 'type jose'],
+  'internal-address': ['node:dns/promises', 'node:net'],
+  credentials: ['type express'],
+  'form-body': ['express', 'type express'],
+};
+
+/** The files that may see a request or a response. What verifies tokens is not among them. */
+const SEE_REQUESTS = [
+  'resource-server',
+  'error-handler',
+  'guards',
+  'auth',
+  'answer',
+  'query-token',
+  'credentials',
+  'form-body',
+];
+
+interface Import {
+  readonly from: string;
+  readonly typeOnly: boolean;
+}
+
+const entries = readdirSync(join(ROOT, 'lib'), { withFileTypes: true });
+const files = entries.map(({ name }) => name.replace(/\.ts$/, ''));
+
+function read(file: string): string {
+  return readFileSync(join(ROOT, 'lib', `${file}.ts`), 'utf8');
+}
+
+/** Every module that a file names: `import`, `export … from`, `import()` at run time and in types. */
+function importsOf(text: string): Import[] {
+  const found: Import[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) {
+      add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+    } else if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
+      add(node.moduleSpecifier, node.isTypeOnly);
+    } else if (ts.isImportTypeNode(node)) add(node.argument, true);
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      add(node.arguments[0], false);
+    }
+    ts.forEachChild(node, visit);
+  };
+  const add = (specifier: ts.Node | undefined, typeOnly: boolean): void => {
+    const literal = specifier !== undefined && ts.isLiteralTypeNode(specifier) ? specifier.literal : specifier;
+    found.push({ from: literal !== undefined && ts.isStringLiteral(literal) ? literal.text : '(computed)', typeOnly });
+  };
+  visit(ts.createSourceFile('file.ts', text, ts.ScriptTarget.Latest, true));
+  return found;
+}
+
+describe('lib/ is flat and in one order', () => {
+  test('every file is in the order, and the order has no other', () => {
+    expect(entries.filter((entry) => !entry.isFile() || !entry.name.endsWith('.ts'))).toEqual([]);
+    expect([...files].sort()).toEqual([...ORDER].sort());
+  });
+
+  test('the table of CONTRIBUTING.md has the same files in the same order', () => {
+    const text = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8');
+    const [, table = ''] = /^\| file \| job \|\n\|[ -|]+\|\n((?:\|.*\n)+)/m.exec(text) ?? [];
+    const rows = [...table.matchAll(/^\| `([a-z-]+)\.ts` \| \S/gm)].map(([, file]) => file);
+    expect(rows).toEqual(ORDER);
+    expect(table.trimEnd().split('\n')).toHaveLength(ORDER.length);
+  });
+
+  test.each(ORDER)('%s.ts imports only from files below it', (file) => {
+    const below = ORDER.slice(ORDER.indexOf(file) + 1).map((name) => `./${name}.js`);
+    const own = importsOf(read(file)).filter(({ from }) => from.startsWith('.'));
+    expect(own.filter(({ from }) => !below.includes(from))).toEqual([]);
+  });
+
+  test.each(ORDER)('%s.ts imports from outside only what is its own to use', (file) => {
+    const outside = importsOf(read(file)).filter(({ from }) => !from.startsWith('.'));
+    const found = outside.map(({ from, typeOnly }) => (typeOnly ? `type ${from}` : from));
+    expect([...new Set(found)].sort()).toEqual(OUTSIDE[file] ?? []);
+  });
+
+  test('only the files at the edge see requests and responses', () => {
+    const seeing = files.filter((file) =>
+      importsOf(read(file)).some(({ from }) => from === 'express' || from === 'node:http'),
+    );
+    expect(seeing.sort()).toEqual([...SEE_REQUESTS].sort());
+  });
+
+  test('no file is longer than 200 lines', () => {
+    expect(files.filter((file) => read(file).split('\n').length > 201)).toEqual([]);
+  });
+});
+
+test('the reader of imports sees every way to import', () => {
+  const text = `
+    import 'a'; import b from 'b'; import type { C } from 'c'; export { d } from 'd'; export type { E } from 'e';
+    const f = await import('f'); type G = import('g').G; import { type H } from 'h'; import(i);`;
+  expect(importsOf(text).map(({ from, typeOnly }) => (typeOnly ? `type ${from}` : from))).toEqual([
+    ...['a', 'b', 'type c', 'd', 'type e', 'f', 'type g', 'h', '(computed)'],
+  ]);
+});

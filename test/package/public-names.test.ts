@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import ts from 'typescript';
+import * as lib from '../../lib/index.js';
+import * as typedRequest from '../../lib/typed-request.js';
+import { ENTRIES, ROOT } from './project.js';
+
+/** Taking a name away, or renaming one, breaks programs: it is a major version. */
+const VALUES = [
+  'InsufficientScopeError',
+  'InvalidRequestError',
+  'InvalidTokenError',
+  'OAuthError',
+  'UnauthorizedError',
+  'VerificationUnavailableError',
+  'auth',
+  'checkAnyScope',
+  'checkClaim',
+  'checkScope',
+  'errorHandler',
+  'problemDetails',
+  'requireAnyScope',
+  'requireClaim',
+  'requireScope',
+  'resourceServer',
+];
+const TYPES = [
+  'Auth',
+  'AuthError',
+  'AuthorizationServer',
+  'ClaimTest',
+  'CommonOptions',
+  'Fetch',
+  'KeyLocation',
+  'Method',
+  'OnError',
+  'OneAuthorizationServer',
+  'ResourceServerOptions',
+  'Seconds',
+  'SeveralAuthorizationServers',
+  'TokenClaims',
+  'TokenTerms',
+];
+
+function exportsOf(entry: string): { values: string[]; types: string[] } {
+  const options = { module: ts.ModuleKind.NodeNext, strict: true, types: ['node'], noEmit: true };
+  const program = ts.createProgram([entry], options);
+  const checker = program.getTypeChecker();
+  const source = program.getSourceFile(entry);
+  const module = source && checker.getSymbolAtLocation(source);
+  if (module === undefined) throw new Error(`${entry} is no module`);
+  const values: string[] = [];
+  const types: string[] = [];
+  for (const symbol of checker.getExportsOfModule(module)) {
+    const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+    (target.flags & ts.SymbolFlags.Value ? values : types).push(symbol.name);
+  }
+  return { values: values.sort(), types: types.sort() };
+}
+
+test('the names at run time', () => {
+  expect(Object.keys(lib).sort()).toEqual(VALUES);
+  expect(Object.keys(typedRequest)).toEqual([]);
+});
+
+test('the names in the declarations, as they were built', () => {
+  expect(exportsOf(join(ROOT, 'dist/index.d.ts'))).toEqual({ values: VALUES, types: TYPES });
+  expect(exportsOf(join(ROOT, 'dist/typed-request.d.ts'))).toEqual({ values: [], types: [] });
+}, 60_000);
+
+test('the entries in package.json, and the files behind them', () => {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { exports: unknown };
+  const entry = (name: string) => ({ types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` });
+  expect(exports).toEqual({
+    '.': entry('index'),
+    './typed-request': entry('typed-request'),
+    './package.json': './package.json',
+  });
+  for (const name of ENTRIES) expect(readFileSync(join(ROOT, 'lib', `${name}.ts`), 'utf8')).not.toBe('');
+});

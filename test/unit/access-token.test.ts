@@ -1,0 +1,81 @@
+import { describe, expect, test } from '@jest/globals';
+import { checkAudience, checkHeader, checkRequired, checkTimes } from '../../lib/access-token.js';
+import { InvalidTokenError } from '../../lib/errors.js';
+
+describe('checkTimes', () => {
+  const times = { iat: 100, exp: 200, nbf: 150 };
+
+  test.each([
+    ['at nbf', 150, 0],
+    ['just before exp', 199.999, 0],
+    ['within the tolerance after exp', 209.9, 10],
+    ['at the end of the tolerance before nbf', 140, 10],
+  ])('7519-4.1.4-1 %s a token is good', (_name, now, tolerance) => {
+    expect(() => {
+      checkTimes(times, now, tolerance);
+    }).not.toThrow();
+  });
+
+  test.each([
+    ['at exp', 200, 0, 'The access token expired'],
+    ['at the end of the tolerance after exp', 210, 10, 'The access token expired'],
+    ['before nbf', 149.9, 0, 'The access token is not valid yet'],
+    ['before the tolerance before nbf', 139.9, 10, 'The access token is not valid yet'],
+  ])('7519-4.1.5-1 %s a token is bad', (_name, now, tolerance, says) => {
+    expect(() => {
+      checkTimes(times, now, tolerance);
+    }).toThrow(new InvalidTokenError(says));
+  });
+
+  test('7519-4.1.6-1 an iat in the future says nothing about acceptance', () => {
+    expect(() => {
+      checkTimes({ ...times, iat: 1e12 }, 160, 0);
+    }).not.toThrow();
+  });
+
+  test.each([['exp'], ['iat'], ['nbf']])('7519-4.1.4-3 %s that is no finite number is bad', (name) => {
+    for (const value of ['160', null, NaN, Infinity, {}, [160], true]) {
+      expect(() => {
+        checkTimes({ ...times, [name]: value }, 160, 0);
+      }).toThrow(new InvalidTokenError('The access token has no valid times'));
+    }
+  });
+});
+
+describe('checkHeader, checkAudience, checkRequired', () => {
+  test('9068-4-1 only the media type of an access token passes', () => {
+    expect(() => {
+      checkHeader({ typ: 'Application/At+Jwt' });
+    }).not.toThrow();
+    for (const typ of ['JWT', 'at+jwtx', 'xat+jwt', 'application/', undefined]) {
+      expect(() => {
+        checkHeader({ typ });
+      }).toThrow('The token is not of the type at+jwt');
+    }
+  });
+
+  test('7519-4.1.3-2 one good name among strings is enough, and one thing that is no string spoils the list', () => {
+    const ours = new Set(['a', 'b']);
+    const check = (aud: unknown) => () => {
+      checkAudience({ aud }, ours);
+    };
+    for (const aud of ['a', ['b'], ['x', 'a']]) expect(check(aud)).not.toThrow();
+    for (const aud of ['A', 'a b', [], ['a', 1], [['a']], { a: 1 }, undefined]) {
+      expect(check(aud)).toThrow('The access token is not for this resource');
+    }
+  });
+
+  test('9068-2.2-1 each required string is named when it is missing, empty or no string', () => {
+    const claims = { sub: 's', client_id: 'c', jti: 'j' };
+    expect(() => {
+      checkRequired(claims);
+    }).not.toThrow();
+    for (const name of Object.keys(claims)) {
+      for (const value of [undefined, '', 1, null, ['x']]) {
+        expect(() => {
+          checkRequired({ ...claims, [name]: value });
+        }).toThrow(new InvalidTokenError(`The access token has no ${name}`));
+      }
+    }
+  });
+});
