@@ -59,15 +59,19 @@ export function checkAudience(claims: JsonObject, { audiences, audienceSubstitut
 
 /** The claims that every access token has are there. RFC 9068 section 2.2. @throws InvalidTokenError when one is not. */
 export function checkRequired(claims: JsonObject, terms: Terms): asserts claims is TokenClaims {
-  for (const name of ['sub', terms.clientIdClaim, 'jti']) {
-    const value = claims[name];
-    if (value === undefined && terms.optionalClaims.has(name)) continue;
-    if (typeof value !== 'string' || value === '')
-      throw new InvalidTokenError('The access token lacks a required claim');
+  // First, and whatever may be left out: without it nobody knows who the client is.
+  if (!isText(claims[terms.clientIdClaim])) throw new InvalidTokenError('The access token has no client identifier');
+  for (const name of ['sub', 'jti']) {
+    if (claims[name] === undefined && terms.optionalClaims.has(name)) continue;
+    if (!isText(claims[name])) throw new InvalidTokenError(`The access token has no ${name}`);
   }
   for (const [name, value] of terms.requiredClaims) {
     if (claimAt(claims, [name]) !== value) throw new InvalidTokenError('The access token is not of the accepted kind');
   }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 function isTime(value: unknown): value is Seconds {

@@ -99,6 +99,7 @@ const COMMON_OPTIONS = [
 const MAX_CLOCK_TOLERANCE: Seconds = 300;
 /** A day is longer than most outages; in that time a key that was withdrawn during one still works. */
 const DEFAULT_KEY_AGE: Seconds = 86_400;
+const MIN_KEY_AGE: Seconds = 60;
 const MAX_KEY_AGE: Seconds = 30 * 86_400;
 /** As much as Node takes in all headers together. */
 const MAX_TOKEN_LENGTH = 16384;
@@ -118,7 +119,7 @@ export function configure(options: ResourceServerOptions): Configuration {
   checkPrintable('realm', realm);
   if (errorUri !== undefined) checkUrl('errorUri', errorUri, 'https://api.example.com/errors');
   checkSeconds('clockTolerance', clockTolerance, 0, MAX_CLOCK_TOLERANCE);
-  checkSeconds('keyMaxAge', keyMaxAge, 0, MAX_KEY_AGE);
+  checkSeconds('keyMaxAge', keyMaxAge, MIN_KEY_AGE, MAX_KEY_AGE);
   checkCount('maxTokenLength', maxTokenLength);
   for (const name of ['allowMissingToken', 'requireTls', 'errorDescription'] as const) {
     checkType(name, options[name], 'boolean');

@@ -34,8 +34,12 @@ export async function discover(
   if (typeof jwksUri !== 'string' || !URL.canParse(jwksUri) || !isSecureUrl(new URL(jwksUri))) {
     throw new VerificationUnavailableError(`${WHAT} has no "jwks_uri" with https: name yours as "jwksUri"`);
   }
-  await refuseInwards(new URL(issuer), new URL(jwksUri));
-  return { value: { jwksUri: new URL(jwksUri) }, maxAge };
+  const url = new URL(jwksUri);
+  if (url.username !== '' || url.password !== '') {
+    throw new VerificationUnavailableError(`${WHAT} has a "jwks_uri" with a password in it: name yours as "jwksUri"`);
+  }
+  await refuseInwards(new URL(issuer), url);
+  return { value: { jwksUri: url }, maxAge };
 }
 
 /** The addresses of the metadata, in the order in which they are asked. RFC 8414 sections 3.1 and 5. */
@@ -50,14 +54,16 @@ export function metadataUrls(issuer: string): readonly URL[] {
 }
 
 async function fetchMetadata(issuer: string, fetch: Fetch): Promise<FetchedJson> {
+  let wait: Seconds = 0;
   for (const url of metadataUrls(issuer)) {
     try {
       return await fetchJson(url, WHAT, ['application/json'], fetch);
     } catch (error) {
       if (!(error instanceof UnusableAnswerError)) throw error; // the host is silent: the other places are on it, too
+      wait = Math.max(wait, error.wait);
     }
   }
-  throw new VerificationUnavailableError(`${WHAT} is at no well-known place: check "issuer", or name "jwksUri"`);
+  throw new UnusableAnswerError(`${WHAT} is at no well-known place: check "issuer", or name "jwksUri"`, wait);
 }
 
 /** A public issuer must not make us call addresses inside our own network. RFC 8725bis section 3.10. */

@@ -18,7 +18,7 @@ export class UnusableAnswerError extends VerificationUnavailableError {
     reason: string,
     readonly wait: Seconds = 0,
   ) {
-    super(reason);
+    super(reason, Math.min(Math.max(wait, 5), 30));
   }
 }
 

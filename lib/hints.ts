@@ -22,12 +22,13 @@ const HINTS = {
 /** Looks at a token that was refused; `terms` are those of the issuer it names, undefined for one that is not trusted. Its signature is not verified: nothing of it gets into a hint. */
 export type Hinter = (header: JsonObject, claims: JsonObject, terms: Terms | undefined, now: Seconds) => void;
 
-/** Warns the operator once of each mistake, by `process.emitWarning` and on the diagnostics channel. */
-export function hinter(issuers: () => Iterable<string>): Hinter {
+/** `issuers`: the spellings that are trusted. Warns the operator once of each mistake, by `process.emitWarning` and on the diagnostics channel. */
+export function hinter(issuers: Iterable<string>): Hinter {
+  const folded = new Set(Array.from(issuers, fold));
   const told = new Set<string>();
   return (header, claims, terms, now) => {
     if (told.size === Object.keys(HINTS).length) return;
-    const mistake = terms === undefined ? wrongIssuer(claims, issuers()) : wrongToken(header, claims, terms, now);
+    const mistake = terms === undefined ? wrongIssuer(claims, folded) : wrongToken(header, claims, terms, now);
     if (mistake === undefined || told.has(mistake)) return;
     told.add(mistake);
     process.emitWarning(HINTS[mistake], {
@@ -38,11 +39,8 @@ export function hinter(issuers: () => Iterable<string>): Hinter {
   };
 }
 
-function wrongIssuer({ iss }: JsonObject, issuers: Iterable<string>): keyof typeof HINTS | undefined {
-  if (typeof iss !== 'string') return undefined;
-  const folded = fold(iss);
-  for (const issuer of issuers) if (fold(issuer) === folded) return 'issuer';
-  return undefined;
+function wrongIssuer({ iss }: JsonObject, folded: ReadonlySet<string>): keyof typeof HINTS | undefined {
+  return typeof iss === 'string' && folded.has(fold(iss)) ? 'issuer' : undefined;
 }
 
 function fold(issuer: string): string {
@@ -55,8 +53,10 @@ function wrongToken(header: JsonObject, claims: JsonObject, terms: Terms, now: S
     const isIdToken = 'nonce' in claims || 'at_hash' in claims || 'c_hash' in claims;
     return isIdToken ? 'idToken' : typ === 'jwt' || typ === null ? 'typ' : undefined;
   }
-  const { iat, nbf, aud } = claims;
-  if (Number(iat) > now || Number(nbf) > now) return 'clock';
+  const { iat, nbf } = claims;
+  if ([iat, nbf].some((time) => typeof time === 'number' && time > now)) return 'clock';
+  const { audienceSubstitute = 'aud' } = terms;
+  const aud = claims['aud'] ?? claims[audienceSubstitute];
   const names: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
   return names.some((name) => typeof name === 'string' && terms.audiences.has(name)) ? undefined : 'audience';
 }

@@ -8,6 +8,7 @@ export type {
   ResourceServerOptions,
   SeveralAuthorizationServers,
 } from './configuration.js';
+export type { DiagnosticsEvent } from './diagnostics.js';
 export { errorHandler } from './error-handler.js';
 export {
   InsufficientScopeError,
@@ -20,5 +21,9 @@ export {
 export type { Fetch } from './fetch-json.js';
 export { checkAnyScope, checkClaim, checkScope, requireAnyScope, requireClaim, requireScope } from './guards.js';
 export type { ClaimTest } from './guards.js';
+export type { CachedKeys, KeyCache } from './key-cache.js';
 export { resourceServer } from './resource-server.js';
+export type { ResourceServer } from './resource-server.js';
+export type { TokenTerms } from './token-terms.js';
+export type { FindAuthorizationServer } from './trusted-servers.js';
 export type { Auth, Method, Seconds, TokenClaims } from './types.js';

@@ -67,8 +67,8 @@ async function checkSignature(token: string, alg: string, kid: string | undefine
   const atHand = await keys.find(alg, kid);
   if (await isSignedByAny(atHand, token, alg)) return;
   const newer = await keys.findNewer(alg, kid);
-  if (newer !== undefined && (await isSignedByAny(newer, token, alg))) return;
-  throw new InvalidTokenError((newer ?? atHand).length === 0 ? NO_KEY : BAD_SIGNATURE);
+  if (newer !== atHand && (await isSignedByAny(newer, token, alg))) return;
+  throw new InvalidTokenError(newer.length === 0 ? NO_KEY : BAD_SIGNATURE);
 }
 
 async function isSignedByAny(keys: readonly CryptoKey[], token: string, alg: string): Promise<boolean> {

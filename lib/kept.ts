@@ -61,7 +61,13 @@ export class Kept<T> {
     const refreshed = this.refresh();
     // Past its time without a failure means that nobody has asked for long: what was withdrawn meanwhile must not serve
     // once more. After a failure nobody waits for the next attempt.
-    if (age >= kept.freshFor && this.#failed === undefined) return refreshed.catch(() => this.#stale(kept));
+    if (age >= kept.freshFor && this.#failed === undefined) {
+      const generation = this.#generation;
+      return refreshed.catch((error: unknown) => {
+        if (generation !== this.#generation) throw error; // purged meanwhile
+        return this.#stale(kept);
+      });
+    }
     refreshed.catch(() => undefined); // counted in #fetch
     return age < kept.freshFor ? kept.value : this.#stale(kept);
   }
@@ -119,6 +125,7 @@ export class Kept<T> {
       return fetched.value;
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error('a load threw what is no Error');
+      if (generation !== this.#generation) throw error;
       const count = (this.#failed?.count ?? 0) + 1;
       const doubled = Math.min(FIRST_WAIT * 2 ** (count - 1), LONGEST_WAIT) * (0.5 + Math.random() / 2);
       const asked = error instanceof UnusableAnswerError ? error.wait : 0;

@@ -1,5 +1,7 @@
 import type { JWK } from 'jose';
 import { KeySet } from './key-set.js';
+import { LONGEST_FRESH } from './keys.js';
+import type { Snapshot } from './kept.js';
 import { checkObject } from './options.js';
 import type { TrustedServers } from './trusted-servers.js';
 import type { Seconds } from './types.js';
@@ -34,14 +36,19 @@ export function exportKeys(servers: TrustedServers): KeyCache {
  */
 export function importKeys(servers: TrustedServers, cache: unknown): void {
   checkObject('importKeys', cache);
-  for (const [issuer, { keys: source }] of servers.known()) {
-    if (!Object.hasOwn(cache, issuer)) continue;
-    const { keys, fetchedAt, freshFor } = cache[issuer] as Partial<CachedKeys>;
-    if (!Array.isArray(keys) || keys.length === 0 || !isTime(fetchedAt) || !isTime(freshFor)) {
-      throw new TypeError('importKeys takes what exportKeys gave, unchanged');
-    }
-    source.kept?.restore({ value: new KeySet(keys), fetchedAt, freshFor });
+  const known = [...servers.known()].filter(([issuer]) => Object.hasOwn(cache, issuer));
+  // All are checked before the first is taken.
+  const taken = known.map(([issuer, { keys }]) => [keys.kept, checkedSnapshot(cache[issuer])] as const);
+  for (const [kept, snapshot] of taken) kept?.restore(snapshot);
+}
+
+function checkedSnapshot(cached: unknown): Snapshot<KeySet> {
+  const { keys, fetchedAt, freshFor } = (cached ?? {}) as Partial<CachedKeys>;
+  const value = new KeySet(Array.isArray(keys) ? keys : []);
+  if (value.jwks.length === 0 || !isTime(fetchedAt) || !isTime(freshFor)) {
+    throw new TypeError('importKeys takes what exportKeys gave, unchanged');
   }
+  return { value, fetchedAt, freshFor: Math.min(freshFor, LONGEST_FRESH) };
 }
 
 function isTime(value: unknown): value is Seconds {

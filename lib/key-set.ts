@@ -48,7 +48,7 @@ export class KeySet {
 }
 
 /** A JWK without secrets. Private and symmetric keys have no place in a published set (OpenID Connect Discovery 3). */
-export function isPublicKey(jwk: unknown): jwk is JWK {
+function isPublicKey(jwk: unknown): jwk is JWK {
   if (typeof jwk !== 'object' || jwk === null) return false;
   const { kty, d, k } = jwk as Record<string, unknown>;
   return typeof kty === 'string' && d === undefined && k === undefined;

@@ -7,15 +7,18 @@ import { fetchJson, UnusableAnswerError } from './fetch-json.js';
 import type { Fetch } from './fetch-json.js';
 import { Kept } from './kept.js';
 import type { Fetched, KeptEvent } from './kept.js';
-import { isPublicKey, KeySet } from './key-set.js';
+import { KeySet } from './key-set.js';
 import type { Seconds } from './types.js';
 
 /** How long a document counts as fresh when its server does not say, and the limits for when it does. */
 const FRESH: Seconds = 600;
 const SHORTEST_FRESH: Seconds = 60;
-const LONGEST_FRESH: Seconds = 3600;
+export const LONGEST_FRESH: Seconds = 3600;
 /** Shortest time between two fetches for keys that the set does not have. */
 const COOLDOWN: Seconds = 30;
+
+/** A set that is younger was fetched for this very token. */
+const JUST_NOW: Seconds = 1;
 
 type Keys = readonly CryptoKey[];
 
@@ -23,8 +26,8 @@ type Keys = readonly CryptoKey[];
 export interface KeySource {
   /** The keys that may have signed a token with this `alg` and `kid`. */
   find(alg: string, kid: string | undefined): Promise<Keys>;
-  /** The same from a newer set, for a token that no key at hand explains; undefined when it is too early to ask again. */
-  findNewer(alg: string, kid: string | undefined): Promise<Keys | undefined>;
+  /** The same from a newer set, for a token that no key at hand explains; from the set at hand when it is too early to ask again. */
+  findNewer(alg: string, kid: string | undefined): Promise<Keys>;
   /** The fetched set, and the metadata that led to it; undefined where they came with the options. */
   readonly kept?: Kept<KeySet>;
   readonly metadata?: Kept<Metadata>;
@@ -41,7 +44,7 @@ export interface Outside {
 /** Keys that were given with the options: nothing is fetched, and there are no newer ones. */
 export function localKeys(jwks: readonly unknown[]): KeySource {
   const set = new KeySet(jwks);
-  return { find: (alg, kid) => set.candidates(alg, kid), findNewer: () => Promise.resolve(undefined) };
+  return { find: (alg, kid) => set.candidates(alg, kid), findNewer: (alg, kid) => set.candidates(alg, kid) };
 }
 
 /** Keys at a place that the options name. */
@@ -54,32 +57,39 @@ export function discoveredKeys(issuer: string, outside: Outside): KeySource {
   const { fetch, clock, maxAge } = outside;
   const load = async () => asKept(await discover(issuer, fetch));
   const metadata = new Kept<Metadata>(load, clock, maxAge, reporter('metadata', issuer));
-  return remoteKeys(
-    issuer,
-    async () => {
-      const { jwksUri } = await metadata.get();
-      try {
-        return await fetchKeySet(jwksUri, fetch);
-      } catch (error) {
-        if (!(error instanceof UnusableAnswerError)) throw error;
-        const moved = await metadata.refresh(); // the place may have changed before the time of the metadata was over
-        if (moved.jwksUri.href === jwksUri.href) throw error;
-        return fetchKeySet(moved.jwksUri, fetch);
-      }
-    },
-    outside,
-  );
+  const locate = async () => {
+    const { jwksUri } = await metadata.get();
+    try {
+      return await fetchKeySet(jwksUri, fetch);
+    } catch (error) {
+      // A silent host of the issuer has nothing to say at its other places either.
+      const isSilent = !(error instanceof UnusableAnswerError) && jwksUri.host === new URL(issuer).host;
+      if (isSilent || !(error instanceof VerificationUnavailableError)) throw error;
+      // The place may have changed before the time of the metadata was over.
+      const moved = await metadata.refresh().catch(() => undefined);
+      if (moved === undefined || moved.jwksUri.href === jwksUri.href) throw error;
+      return fetchKeySet(moved.jwksUri, fetch);
+    }
+  };
+  return { ...remoteKeys(issuer, locate, outside), metadata };
 }
 
 function remoteKeys(issuer: string, load: () => Promise<Fetched<KeySet>>, { clock, maxAge }: Outside): KeySource {
   const kept = new Kept<KeySet>(load, clock, maxAge, reporter('keys', issuer));
+  /** When the set was last fetched for a key that it did not have. */
+  let lookedFor: Seconds = -Infinity;
   return {
     kept,
     find: async (alg, kid) => (await kept.get()).candidates(alg, kid),
     findNewer: async (alg, kid) => {
-      // One fetch in a cooldown, whoever asks: forged key ids cost the authorization server no more than an honest one.
-      if (kept.age < COOLDOWN) return undefined;
-      return (await kept.refresh()).candidates(alg, kid);
+      // One such fetch in a cooldown, whoever asks: forged key ids cost the authorization server no more than an honest one.
+      const now = clock();
+      const isTooEarly = kept.age < JUST_NOW || (now >= lookedFor && now - lookedFor < COOLDOWN);
+      // Not always the set that find() saw: another token may have brought a newer one meanwhile.
+      if (isTooEarly) return kept.snapshot?.value.candidates(alg, kid) ?? [];
+      const set = await kept.refresh();
+      lookedFor = now; // a failure has a pause of its own
+      return set.candidates(alg, kid);
     },
   };
 }
@@ -99,8 +109,9 @@ async function fetchKeySet(url: URL, fetch: Fetch): Promise<Fetched<KeySet>> {
   const what = 'The key set of the authorization server';
   const { document, maxAge } = await fetchJson(url, what, ['application/jwk-set+json', 'application/json'], fetch);
   const { keys } = document;
-  if (!Array.isArray(keys) || !keys.some(isPublicKey)) throw new UnusableAnswerError(`${what} has no public key`);
-  return asKept({ value: new KeySet(keys), maxAge });
+  const set = new KeySet(Array.isArray(keys) ? keys : []);
+  if (set.jwks.length === 0) throw new UnusableAnswerError(`${what} has no public key that verifies signatures`);
+  return asKept({ value: set, maxAge });
 }
 
 function asKept<T>({ value, maxAge = FRESH }: { value: T; maxAge?: Seconds | undefined }): Fetched<T> {

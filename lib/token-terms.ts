@@ -59,10 +59,10 @@ export function checkedTerms(terms: TokenTerms, resource: string): Terms {
     requiredClaims = {},
   } = terms;
   const { scopeClaims, clientIdClaim = 'client_id', audienceSubstitute } = terms;
-  checkedList('clientIdClaim', [clientIdClaim]);
-  if (audienceSubstitute !== undefined) checkedList('audienceSubstitute', [audienceSubstitute]);
+  checkClaimName('clientIdClaim', clientIdClaim);
+  if (audienceSubstitute !== undefined) checkClaimName('audienceSubstitute', audienceSubstitute);
   return {
-    audiences: new Set(checkedList('audience', Array.isArray(audience) ? audience : [audience])),
+    audiences: new Set(checkedList('audience', audience)),
     algorithms: checkedChoice('algorithms', algorithms, ALGORITHMS),
     types: checkedTypes(typ),
     audienceSubstitute,
@@ -78,12 +78,16 @@ export function mediaType(typ: string): string {
   return typ.toLowerCase().replace(/^application\//, '');
 }
 
-/** The list, if it has something and all of it are strings with something in them. */
-export function checkedList(name: string, list: unknown): readonly string[] {
-  const count = Array.isArray(list) ? list.length : 0;
-  if (count > 0 && (list as unknown[]).every((item) => typeof item === 'string' && item !== ''))
-    return list as string[];
-  throw new TypeError(`"${name}" must be a string or a list of strings, none of them empty, got ${show(list)}`);
+/** The strings of a list, or the one string that stands for a list. @throws TypeError for none, an empty one, anything else. */
+export function checkedList(name: string, value: unknown): readonly string[] {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (list.length > 0 && list.every((item) => typeof item === 'string' && item !== '')) return [...list] as string[];
+  throw new TypeError(`"${name}" must be a string or a list of strings, none of them empty, got ${show(value)}`);
+}
+
+function checkClaimName(name: string, value: unknown): void {
+  if (typeof value === 'string' && value !== '') return;
+  throw new TypeError(`"${name}" must be the name of a claim, such as "client_id", got ${show(value)}`);
 }
 
 function checkedChoice(name: string, list: unknown, choice: readonly string[]): ReadonlySet<string> {
@@ -99,19 +103,20 @@ function checkedChoice(name: string, list: unknown, choice: readonly string[]): 
   return new Set(list as string[]);
 }
 
-function checkedTypes(typ: unknown): ReadonlySet<string | null> {
-  const given = (Array.isArray(typ) ? typ : [typ]) as unknown[];
-  const named = given.filter((item) => item !== null);
-  return new Set([
-    ...(named.length < given.length ? [null] : []),
-    ...(named.length > 0 || given.length === 0 ? checkedList('typ', named).map(mediaType) : []),
-  ]);
+function checkedTypes(types: unknown): ReadonlySet<string | null> {
+  const wanted = `"typ" must be a list such as ['at+jwt', 'JWT'], in which null stands for none`;
+  if (!Array.isArray(types) || types.length === 0) throw new TypeError(`${wanted}, got ${show(types)}`);
+  const plain = (types as unknown[]).map((typ) => {
+    if (typ === null || (typeof typ === 'string' && typ !== '')) return typ === null ? null : mediaType(typ);
+    throw new TypeError(`${wanted}, got ${show(typ)} in it`);
+  });
+  return new Set(plain);
 }
 
 function checkedPaths(paths: unknown): readonly (readonly string[])[] {
   const wanted = `"scopeClaims" must be a list of claim names, or of paths such as ['realm_access', 'roles']`;
   if (!Array.isArray(paths) || paths.length === 0) throw new TypeError(`${wanted}, got ${show(paths)}`);
-  return (paths as unknown[]).map((path) => checkedList('scopeClaims', Array.isArray(path) ? path : [path]));
+  return (paths as unknown[]).map((path) => checkedList('scopeClaims', path));
 }
 
 function checkedValues(values: unknown): readonly (readonly [name: string, value: string])[] {

@@ -20,8 +20,8 @@ export interface TrustedServers {
   readonly find: ServerFinder;
   /** Those known now, by issuer. */
   readonly known: () => Iterable<readonly [issuer: string, TrustedServer]>;
-  /** Every spelling of an issuer that is trusted now. */
-  readonly issuers: () => Iterable<string>;
+  /** Every spelling of an issuer that is listed. */
+  readonly issuers: readonly string[];
   /** Forgets what a function has found. */
   readonly purge: () => void;
 }
@@ -49,7 +49,7 @@ export function listedServers(servers: readonly GivenServer[], defaults: Default
   return {
     find: (issuer) => (typeof issuer === 'string' ? trusted.get(issuer) : undefined),
     known: () => byIssuer,
-    issuers: () => trusted.keys(),
+    issuers: [...trusted.keys()],
     purge: () => undefined,
   };
 }
@@ -64,8 +64,13 @@ export function foundServers(find: FindAuthorizationServer, defaults: Defaults):
   const strangers = new LRUCache<string, Seconds>({ max: MAX_TENANTS });
   const pending = new Map<string, Promise<TrustedServer | undefined>>();
 
+  let generation = 0;
+
   async function ask(issuer: string): Promise<TrustedServer | undefined> {
-    const given = await find(issuer);
+    const asked = generation;
+    // Databases say null for what they do not have.
+    const given = ((await find(issuer)) as AuthorizationServer | null | undefined) ?? undefined;
+    if (asked !== generation) return ask(issuer); // purged meanwhile
     if (given === undefined) {
       tenants.delete(issuer);
       strangers.set(issuer, clock());
@@ -98,8 +103,9 @@ export function foundServers(find: FindAuthorizationServer, defaults: Defaults):
     known: function* () {
       for (const [issuer, { server }] of tenants.entries()) yield [issuer, server] as const;
     },
-    issuers: () => tenants.keys(),
+    issuers: [],
     purge: () => {
+      generation++;
       tenants.clear();
       strangers.clear();
     },

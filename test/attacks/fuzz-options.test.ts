@@ -29,9 +29,10 @@ const NAMES = [
     'clock',
   ],
   ...['allowMissingToken', 'requireTls', 'clockTolerance', 'maxTokenLength', 'acceptToken', 'impliesScope', 'realm'],
-  ...['errorUri', 'errorDescription', 'onError'],
+  ...['errorUri', 'errorDescription', 'onError', 'keyMaxAge', 'typ', 'issuerAliases', 'audienceSubstitute'],
+  ...['scopeClaims', 'clientIdClaim', 'optionalClaims', 'requiredClaims'],
 ];
-const NAMED = new RegExp(`"(?:${NAMES.join('|')})"|has no option |takes an object of options`);
+const NAMED = new RegExp(`"(?:${NAMES.join('|')})"|has no option |takes an object`);
 
 let as: TestAuthorizationServer;
 let current: RequestListener = (_req, res) => void res.end();

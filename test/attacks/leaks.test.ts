@@ -20,9 +20,7 @@ describe('what goes out', () => {
     };
     const spies = (['log', 'info', 'warn', 'error', 'debug'] as const).map((name) => jest.spyOn(console, name));
     const writes = [jest.spyOn(process.stdout, 'write'), jest.spyOn(process.stderr, 'write')];
-    const logged: unknown[] = [];
-    const warn = (warning: Error) => logged.push(warning);
-    process.on('warning', warn);
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     try {
       for (const onError of [
         keep(problemDetails),
@@ -64,15 +62,25 @@ describe('what goes out', () => {
         for (const token of tokens) expect(leaked(shown, token.slice(0, 400), 24)).toBeUndefined();
         expect(shown).not.toContain(SECRET);
         expect(shown).not.toContain(String(signerOf(as).jwk.x));
+        // Hints are warnings: each once, and a constant sentence. The clock stands still, so that tokens get ahead of it.
+        const warnings = warn.mock.calls as unknown as [hint: string, options: { code: string }][];
+        const codes = warnings.map(([, { code }]) => code);
+        expect(codes).toContain('OAUTH2_RS_AUDIENCE');
+        expect(['OAUTH2_RS_AUDIENCE', 'OAUTH2_RS_CLOCK']).toEqual(expect.arrayContaining(codes));
+        expect(codes).toHaveLength(new Set(codes).size);
+        const hints = JSON.stringify(warnings);
+        for (const token of tokens) expect(leaked(hints, token.slice(0, 400), 24)).toBeUndefined();
+        expect(hints).not.toContain(SECRET);
+        expect(hints).not.toContain(as.origin);
+        warn.mockClear();
       }
-      // Express itself writes unhandled errors to stderr unless it is under test; we write nothing anywhere.
+      // Express itself writes unhandled errors to stderr unless it is under test; we write nothing else anywhere.
       const printed = [...spies, ...writes].flatMap((spy) => spy.mock.calls as unknown[]);
-      expect([printed, logged]).toEqual([[], []]);
+      expect(printed).toEqual([]);
       console.debug('the spies see what is printed');
       expect(spies[4]?.mock.calls).toHaveLength(1);
     } finally {
-      for (const spy of [...spies, ...writes]) spy.mockRestore();
-      process.off('warning', warn);
+      for (const spy of [...spies, ...writes, warn]) spy.mockRestore();
     }
   });
 

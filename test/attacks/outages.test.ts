@@ -4,12 +4,10 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { startApp } from '../support/app.js';
 import { expectForgeryRefused, unsigned } from '../support/attack.js';
 import { sendJson, TestAuthorizationServer } from '../support/authorization-server.js';
-import { closeAll, closing, expectAccepted, expectUnavailable, SAYS, stage } from '../support/stage.js';
+import { closeAll, closing, expectAccepted, expectUnavailable, PAUSE, SAYS, stage } from '../support/stage.js';
 import { signingKey, signRaw } from '../support/tokens.js';
 
 const API = 'https://api.example.com';
-/** Longer than any pause that the middleware makes after a failure. */
-const PAUSE = 60;
 const METADATA = '/.well-known/oauth-authorization-server';
 
 afterEach(closeAll);

@@ -123,7 +123,7 @@ describe('signatures in another form', () => {
     const [otherHeader = '', otherPayload = ''] = as.mint({ scope: 'admin' }, { header: { x: 1 } }).split('.');
     await expectForgeryRefused(app, `${header}.${otherPayload}.${signature}`);
     await expectForgeryRefused(app, `${otherHeader}.${payload}.${signature}`);
-    await expectForgeryRefused(app, `${payload}.${header}.${signature}`, SAYS.type);
+    await expectForgeryRefused(app, `${payload}.${header}.${signature}`, SAYS.algorithm);
     await expectForgeryRefused(app, `${header.slice(0, -4)}.${header.slice(-4)}${payload}.${signature}`, SAYS.noJwt);
     await expectForgeryRefused(app, `${header}${payload.slice(0, 4)}.${payload.slice(4)}.${signature}`, SAYS.noJwt);
     await expectForgeryRefused(app, `${header}.${signature}.${payload}`, SAYS.noJwt);

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { KeySet } from '../../lib/key-set.js';
 import { localKeys } from '../../lib/keys.js';
 import { jwtVerifier } from '../../lib/jwt.js';
+import { checkedTerms } from '../../lib/token-terms.js';
 import { closeAll, expectAccepted, expectRefused, SAYS, stage } from '../support/stage.js';
 import { base64url, privateKeyOf, signJwt, signRaw, validClaims } from '../support/tokens.js';
 import { jwe, jws, privateKeys, rfc7517A2, rfc7517A3 } from '../support/vectors.js';
@@ -15,8 +16,13 @@ afterEach(closeAll);
 
 /** A verifier of the library that trusts these keys for every algorithm. */
 function verifierOf(keys: readonly object[], algorithms: readonly string[]) {
-  const server = { audiences: new Set([API]), algorithms: new Set(algorithms), keys: localKeys({ keys }) };
-  return jwtVerifier(new Map([[ISSUER, server]]), () => Date.now() / 1000, 0);
+  const server = { issuers: [ISSUER] as const, terms: checkedTerms({ algorithms }, API), keys: localKeys(keys) };
+  return jwtVerifier(
+    (issuer) => (issuer === ISSUER ? server : undefined),
+    () => Date.now() / 1000,
+    0,
+    () => undefined,
+  );
 }
 
 function withoutSecrets(jwk: Readonly<Record<string, unknown>>): object {
@@ -36,7 +42,7 @@ describe('published keys', () => {
     const verify = verifierOf([withoutSecrets(jwk)], [alg]);
     const claims = validClaims(ISSUER, API);
     const token = signJwt({ typ: 'at+jwt', alg }, claims, key);
-    await expect(verify(token)).resolves.toEqual(claims);
+    await expect(verify(token)).resolves.toEqual({ claims, scopes: ['read', 'write'], clientId: 'editor' });
     const [head, , signature] = token.split('.');
     await expect(verify([head, base64url({ ...claims, sub: 'bob' }), signature].join('.'))).rejects.toThrow(
       SAYS.signature,
@@ -82,11 +88,11 @@ describe('published keys', () => {
 
 describe('published tokens', () => {
   const printed: [name: string, token: string, says: string, signed: unknown][] = [
-    ['7518-3.2-1 the HS256 example of RFC 7515 A.1', jws.A1, SAYS.type, rfc7517A3[1]],
-    ['9068-4-1 the RS256 example of RFC 7515 A.2', jws.A2, SAYS.type, rfc7515A2],
-    ['9068-4-1 the ES256 example of RFC 7515 A.3', jws.A3, SAYS.type, rfc7515A3],
+    ['7518-3.2-1 the HS256 example of RFC 7515 A.1', jws.A1, SAYS.algorithm, rfc7517A3[1]],
+    ['9068-4-1 the RS256 example of RFC 7515 A.2', jws.A2, SAYS.issuer, rfc7515A2],
+    ['9068-4-1 the ES256 example of RFC 7515 A.3', jws.A3, SAYS.issuer, rfc7515A3],
     ['7519-7.2-1 the ES512 example of RFC 7515 A.4', jws.A4, SAYS.noJwt, rfc7515A4],
-    ['7518-3.6-1 the unsecured example of RFC 7515 A.5 and RFC 7519 6.1', jws.A5, SAYS.type, undefined],
+    ['7518-3.6-1 the unsecured example of RFC 7515 A.5 and RFC 7519 6.1', jws.A5, SAYS.algorithm, undefined],
     ['7515-4.1.11-1 the negative example of RFC 7515 E', jws.E, SAYS.noJwt, undefined],
     ['8725b-3.3-2 the encrypted example of RFC 7519 A.1', jwe, SAYS.noJwt, undefined],
   ];

@@ -2,7 +2,16 @@ import { createHmac } from 'node:crypto';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { startApp } from '../support/app.js';
 import { sendJson } from '../support/authorization-server.js';
-import { closeAll, closing, expectAccepted, expectRefused, expectUnavailable, SAYS, stage } from '../support/stage.js';
+import {
+  closeAll,
+  closing,
+  expectAccepted,
+  expectRefused,
+  expectUnavailable,
+  PAUSE,
+  SAYS,
+  stage,
+} from '../support/stage.js';
 import type { Stage } from '../support/stage.js';
 import { base64url, signingKey, validClaims } from '../support/tokens.js';
 
@@ -49,10 +58,11 @@ describe('OpenID Connect Discovery 1.0', () => {
   });
 
   test('OIDCD-3-1 a jwks_uri with http answers 503', async () => {
-    const { as, app } = await openIdStage('', OPENID);
+    const { as, app, clock } = await openIdStage('', OPENID);
     as.metadata = { jwks_uri: 'http://as.example.com/jwks' };
     await expectUnavailable(app, as.mint());
     as.metadata = {};
+    clock.now += PAUSE;
     await expectAccepted(app, as.mint());
   });
 
@@ -76,11 +86,12 @@ describe('OpenID Connect Discovery 1.0', () => {
     ['with a placeholder', (issuer: string) => issuer.replace('t1', '{tenantid}')],
     ['that is absent', () => undefined],
   ])('OIDCD-4.3-1 a document with an issuer %s answers 503, and its keys are not asked for', async (_name, change) => {
-    const { as, app } = await openIdStage('/t1', `/t1${OPENID}`);
+    const { as, app, clock } = await openIdStage('/t1', `/t1${OPENID}`);
     as.metadata = { issuer: change(as.issuer) };
     await expectUnavailable(app, as.mint());
     expect(as.keyFetches).toBe(0);
     as.metadata = {};
+    clock.now += PAUSE;
     await expectAccepted(app, as.mint());
   });
 

@@ -4,7 +4,16 @@ import { resourceServer } from '../../lib/index.js';
 import type { Fetch } from '../../lib/index.js';
 import { startApp } from '../support/app.js';
 import { sendJson } from '../support/authorization-server.js';
-import { closeAll, closing, expectAccepted, expectRefused, expectUnavailable, SAYS, stage } from '../support/stage.js';
+import {
+  closeAll,
+  closing,
+  expectAccepted,
+  expectRefused,
+  expectUnavailable,
+  PAUSE,
+  SAYS,
+  stage,
+} from '../support/stage.js';
 import { base64url, signingKey, signJwt, validClaims } from '../support/tokens.js';
 import { fetchTrusting, listenTls, selfSigned } from '../support/tls.js';
 
@@ -64,11 +73,12 @@ describe('RFC 8414 2 metadata', () => {
       asked.push(String(input instanceof Request ? input.url : input));
       return fetch(input, init);
     };
-    const { as, app } = await stage({ fetch: recording });
+    const { as, app, clock } = await stage({ fetch: recording });
     as.metadata = { jwks_uri: jwksUri };
     await expectUnavailable(app, as.mint());
     expect(asked).toEqual([`${as.issuer}${OAUTH}`]);
     as.metadata = {};
+    clock.now += PAUSE;
     await expectAccepted(app, as.mint());
   });
 
@@ -153,11 +163,12 @@ describe('RFC 8414 3 obtaining metadata', () => {
   test.each(unusable)(
     '8414-3.2-1 metadata that comes as %s answers 503, and no key is asked for',
     async (_name, answer) => {
-      const { as, app } = await stage();
+      const { as, app, clock } = await stage();
       as.answers.set(OAUTH, answer(document(as.issuer, as.origin)));
       await expectUnavailable(app, as.mint());
       expect(as.log).toEqual([`GET ${OAUTH}`, `GET ${OPENID}`]);
       as.answers.clear();
+      clock.now += PAUSE;
       await expectAccepted(app, as.mint());
     },
   );
@@ -184,11 +195,12 @@ describe('RFC 8414 3 obtaining metadata', () => {
     ['8414-4-1', 'with a dot segment', (issuer: string) => `${issuer}/.`],
     ['8414-4-1', 'with a blank', (issuer: string) => `${issuer} `],
   ])('%s metadata with an issuer %s answers 503, and its keys are not asked for', async (_id, _name, change) => {
-    const { as, app } = await stage({}, '/caf%C3%A9');
+    const { as, app, clock } = await stage({}, '/caf%C3%A9');
     as.metadata = { issuer: change(as.issuer) };
     await expectUnavailable(app, as.mint());
     expect(as.log).toEqual([`GET ${OAUTH}/caf%C3%A9`]);
     as.metadata = {};
+    clock.now += PAUSE;
     await expectAccepted(app, as.mint());
   });
 });

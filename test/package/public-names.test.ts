@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import ts from 'typescript';
 import * as lib from '../../lib/index.js';
+import * as issuers from '../../lib/issuers.js';
 import * as typedRequest from '../../lib/typed-request.js';
 import { ENTRIES, ROOT } from './project.js';
 
@@ -29,19 +30,30 @@ const TYPES = [
   'Auth',
   'AuthError',
   'AuthorizationServer',
+  'CachedKeys',
   'ClaimTest',
   'CommonOptions',
+  'DiagnosticsEvent',
   'Fetch',
+  'FindAuthorizationServer',
+  'KeyCache',
   'KeyLocation',
   'Method',
   'OnError',
   'OneAuthorizationServer',
+  'ResourceServer',
   'ResourceServerOptions',
   'Seconds',
   'SeveralAuthorizationServers',
   'TokenClaims',
   'TokenTerms',
 ];
+const ISSUERS = {
+  values: ['auth0', 'cognito', 'entraId', 'entraIdTenants', 'keycloak', 'okta', 'pingOne', 'zitadel'],
+  types: [
+    ...['Auth0Options', 'CognitoOptions', 'EntraIdTokens', 'IssuerOptions', 'VendorServer', 'VendorServerWithKeys'],
+  ],
+};
 
 function exportsOf(entry: string): { values: string[]; types: string[] } {
   const options = { module: ts.ModuleKind.NodeNext, strict: true, types: ['node'], noEmit: true };
@@ -61,11 +73,13 @@ function exportsOf(entry: string): { values: string[]; types: string[] } {
 
 test('the names at run time', () => {
   expect(Object.keys(lib).sort()).toEqual(VALUES);
+  expect(Object.keys(issuers).sort()).toEqual(ISSUERS.values);
   expect(Object.keys(typedRequest)).toEqual([]);
 });
 
 test('the names in the declarations, as they were built', () => {
   expect(exportsOf(join(ROOT, 'dist/index.d.ts'))).toEqual({ values: VALUES, types: TYPES });
+  expect(exportsOf(join(ROOT, 'dist/issuers.d.ts'))).toEqual(ISSUERS);
   expect(exportsOf(join(ROOT, 'dist/typed-request.d.ts'))).toEqual({ values: [], types: [] });
 }, 60_000);
 
@@ -74,6 +88,7 @@ test('the entries in package.json, and the files behind them', () => {
   const entry = (name: string) => ({ types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` });
   expect(exports).toEqual({
     '.': entry('index'),
+    './issuers': entry('issuers'),
     './typed-request': entry('typed-request'),
     './package.json': './package.json',
   });

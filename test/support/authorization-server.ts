@@ -30,6 +30,8 @@ export class TestAuthorizationServer {
     readonly issuer: string,
     readonly origin: string,
     readonly close: () => Promise<void>,
+    /** After `close`: comes back at the same port. */
+    readonly reopen: () => Promise<void>,
     readonly resource: string,
   ) {
     this.keys = [signingKey('ES256', 'first')];
@@ -40,7 +42,7 @@ export class TestAuthorizationServer {
     const server = await listen((req, res) => {
       as.#answer(req, res);
     });
-    const as = new TestAuthorizationServer(`${server.url}${path}`, server.url, server.close, resource);
+    const as = new TestAuthorizationServer(`${server.url}${path}`, server.url, server.close, server.reopen, resource);
     return as;
   }
 

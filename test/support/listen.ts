@@ -7,8 +7,14 @@ export interface Listening {
   readonly close: () => Promise<void>;
 }
 
+/** A server that can be away for a while. */
+export interface Reopening extends Listening {
+  /** Listens at the same port again, after `close`. */
+  readonly reopen: () => Promise<void>;
+}
+
 /** Serves on loopback, at a port that is free, and never keeps the test process alive. */
-export async function listen(listener: http.RequestListener): Promise<Listening> {
+export async function listen(listener: http.RequestListener): Promise<Reopening> {
   const server = http.createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   server.unref();
@@ -16,6 +22,10 @@ export async function listen(listener: http.RequestListener): Promise<Listening>
   return {
     port,
     url: `http://127.0.0.1:${String(port)}`,
+    reopen: () =>
+      new Promise((resolve) => {
+        server.listen(port, '127.0.0.1', resolve);
+      }),
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections();

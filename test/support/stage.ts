@@ -9,7 +9,7 @@ import type { Clock } from './clock.js';
 /** The sentences of `error_description`. */
 export const SAYS = {
   noJwt: 'The access token is not a JSON Web Token',
-  type: 'The token is not of the type at+jwt',
+  type: 'The token is not an access token by its type',
   crit: 'The access token has critical extensions',
   algorithm: 'The access token is signed with an algorithm that is not accepted here',
   issuer: 'The access token is from an issuer that is not trusted here',
@@ -20,8 +20,11 @@ export const SAYS = {
   key: 'The access token is signed with a key that its issuer does not have',
   signature: 'The access token has a wrong signature',
   hook: 'The access token is not accepted here',
-  missing: (claim: string) => `The access token has no ${claim}`,
+  missing: (claim: string) => `The access token has no ${claim === 'client_id' ? 'client identifier' : claim}`,
 } as const;
+
+/** Seconds, longer than any pause that the middleware makes after a failed fetch. */
+export const PAUSE = 60;
 
 interface Closable {
   readonly close: () => Promise<void>;
@@ -80,7 +83,8 @@ export async function expectUnavailable(app: TestApp, token: string): Promise<vo
   const before = app.handled;
   const answer = await app.get('/protected', token);
   expect({ status: answer.status, challenge: answer.challenge }).toEqual({ status: 503, challenge: undefined });
-  expect(answer.headers.get('retry-after')).toBe('5');
+  // When it may be asked again: never before the next attempt at a failed fetch is due, and that is 30 s away at most.
+  expect(answer.headers.get('retry-after')).toMatch(/^([1-9]|[12]\d|30)$/);
   expect(answer.body).toEqual({
     error: 'temporarily_unavailable',
     error_description: 'The access token cannot be verified at the moment',

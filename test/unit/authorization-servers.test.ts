@@ -75,8 +75,8 @@ describe('several authorization servers', () => {
     ['the same issuer twice', [{ issuer: API }, { issuer: API }], 'has the issuer "https://api.example.com" twice'],
     ['no server', [], '"authorizationServers" must be a list such as'],
     ['an object and no list', { issuer: API }, '"authorizationServers" must be a list such as'],
-    ['a string in the list', [API], 'an authorization server takes an object of options'],
-    ['null in the list', [null], 'an authorization server takes an object of options, got null'],
+    ['a string in the list', [API], 'an authorization server takes an object'],
+    ['null in the list', [null], 'an authorization server takes an object, got null'],
     [
       'a server without issuer',
       [{ jwksUri: API }],

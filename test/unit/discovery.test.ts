@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { discoverJwksUri, metadataUrls } from '../../lib/discovery.js';
+import { discover, metadataUrls } from '../../lib/discovery.js';
 import { VerificationUnavailableError } from '../../lib/errors.js';
 
 const ISSUER = 'https://example.com/issuer1';
@@ -42,19 +42,19 @@ describe('metadataUrls', () => {
   });
 });
 
-describe('discoverJwksUri', () => {
+describe('discover', () => {
   const [first = '', second = '', third = ''] = metadataUrls(ISSUER).map(String);
   const jwks_uri = 'https://example.com/keys';
 
   test('8414-5-1 the first document decides, and the later places are not asked', async () => {
     const { fetch, asked } = world({ [first]: { issuer: ISSUER, jwks_uri }, [second]: { issuer: 'x' } });
-    await expect(discoverJwksUri(ISSUER, fetch)).resolves.toEqual(new URL(jwks_uri));
+    await expect(discover(ISSUER, fetch)).resolves.toEqual({ value: { jwksUri: new URL(jwks_uri) } });
     expect(asked).toEqual([first]);
   });
 
   test('8414-5-1 the last place is asked when the others have nothing', async () => {
     const { fetch, asked } = world({ [third]: { issuer: ISSUER, jwks_uri } });
-    await expect(discoverJwksUri(ISSUER, fetch)).resolves.toEqual(new URL(jwks_uri));
+    await expect(discover(ISSUER, fetch)).resolves.toEqual({ value: { jwksUri: new URL(jwks_uri) } });
     expect(asked).toEqual([first, second, third]);
   });
 
@@ -63,19 +63,19 @@ describe('discoverJwksUri', () => {
       [first]: { issuer: `${ISSUER}/`, jwks_uri },
       [second]: { issuer: ISSUER, jwks_uri },
     });
-    await expect(discoverJwksUri(ISSUER, fetch)).rejects.toThrow(VerificationUnavailableError);
+    await expect(discover(ISSUER, fetch)).rejects.toThrow(VerificationUnavailableError);
     expect(asked).toEqual([first]);
   });
 
   test('a host that does not answer is asked once, not three times', async () => {
     const { fetch, asked } = world({ [first]: 'down' });
-    await expect(discoverJwksUri(ISSUER, fetch)).rejects.toThrow(VerificationUnavailableError);
+    await expect(discover(ISSUER, fetch)).rejects.toThrow(VerificationUnavailableError);
     expect(asked).toEqual([first]);
   });
 
   test('8414-2-2 what the operator reads says what to do, and nothing of what the server said', async () => {
     const { fetch } = world({ [first]: { issuer: ISSUER, jwks_uri: 'http://evil.example/secret' } });
-    const error: unknown = await discoverJwksUri(ISSUER, fetch).catch((thrown: unknown) => thrown);
+    const error: unknown = await discover(ISSUER, fetch).catch((thrown: unknown) => thrown);
     expect(error).toHaveProperty(
       'reason',
       'The metadata of the authorization server has no "jwks_uri" with https: name yours as "jwksUri"',

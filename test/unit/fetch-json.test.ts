@@ -48,7 +48,7 @@ const get = (url: URL) => fetchJson(url, 'The document', ['application/json'], f
 describe('fetchJson', () => {
   test('8414-3.2-1 a JSON object is returned as it came', async () => {
     await expect(ask((_req, res) => res.writeHead(200, JSON_TYPE).end('{"a":[1,"\u00e9"]}'))).resolves.toEqual({
-      a: [1, '\u00e9'],
+      document: { a: [1, '\u00e9'] },
     });
   });
 
@@ -98,7 +98,7 @@ describe('fetchJson', () => {
   test('8414-3.2-1 a document of the greatest size is read, and one octet more is not', async () => {
     const document = (size: number) => `{"a":"${'x'.repeat(size - 8)}"}`;
     const answer = await ask((_req, res) => res.writeHead(200, JSON_TYPE).end(document(MAX_BYTES)));
-    expect(answer['a']).toHaveLength(MAX_BYTES - 8);
+    expect(answer.document['a']).toHaveLength(MAX_BYTES - 8);
     await expect(ask((_req, res) => res.writeHead(200, JSON_TYPE).end(document(MAX_BYTES + 1)))).rejects.toThrow(
       UnusableAnswerError,
     );
@@ -113,7 +113,7 @@ describe('fetchJson', () => {
     };
     await expect(ask(listener, '/a')).rejects.toThrow(UnusableAnswerError);
     expect(asked).toEqual(['/a']);
-    await expect(ask(listener, '/b')).resolves.toEqual({});
+    await expect(ask(listener, '/b')).resolves.toEqual({ document: {} });
   });
 
   test('a connection that is refused is an outage, and no bad document', async () => {

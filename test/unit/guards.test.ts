@@ -229,11 +229,23 @@ describe('claim tests', () => {
     ]);
   });
 
+  test('the test sees the value at the end of a path, and undefined where the path leads nowhere', async () => {
+    const given: unknown[] = [];
+    const app = await start(requireClaim(['realm_access', 'roles'], (value) => given.push(value) > 0));
+    for (const realm_access of [{ roles: ['x'] }, { role: 1 }, null, 'roles', [], undefined]) {
+      expect((await app.get('/guarded', as.mint({ realm_access }))).status).toBe(200);
+    }
+    await app.get('/guarded', as.mint({ 'realm_access.roles': ['x'] }));
+    expect(given).toEqual([['x'], ...Array.from({ length: 6 }, () => undefined)]);
+  });
+
   test.each(['constructor', 'toString', '__proto__', 'hasOwnProperty'])(
     'the claim %s is not inherited',
     async (name) => {
       const app = await start(requireClaim(name, (value) => value !== undefined));
       expectRefusal(await app.get('/guarded', as.mint()), NO_CLAIM);
+      const below = await start(requireClaim(['role', name], (value) => value !== undefined));
+      expectRefusal(await below.get('/guarded', as.mint({ role: {} })), NO_CLAIM);
       expect(ran).toBe(0);
     },
   );

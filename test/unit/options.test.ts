@@ -29,7 +29,8 @@ describe('the options of resourceServer', () => {
     ['a key location', { jwksUri: 'http://127.0.0.1:1/jwks' }],
     ['keys', { jwks: { keys: [key.jwk] } }],
     ['methods in any order', { methods: ['query', 'header', 'body'] }],
-    ['the bounds', { clockTolerance: 300, maxTokenLength: 1 }],
+    ['the bounds', { clockTolerance: 300, maxTokenLength: 1, keyMaxAge: 60 }],
+    ['the longest use of keys', { keyMaxAge: 2_592_000 }],
     ['loopback', { issuer: 'http://localhost:3000', resource: 'http://[::1]:3000' }],
   ])('%s are taken', (_what, options) => {
     expect(resourceServer({ ...valid, ...options })).toHaveLength(3);
@@ -38,7 +39,7 @@ describe('the options of resourceServer', () => {
   test.each([[undefined], [null], ['https://as.example.com'], [[]], [5]])(
     '%j in place of options is refused',
     (options) => {
-      expect(complaint(options)).toMatch(/^resourceServer takes an object of options, got /);
+      expect(complaint(options)).toMatch(/^resourceServer takes an object, got /);
     },
   );
 
@@ -64,6 +65,9 @@ describe('the options of resourceServer', () => {
     ),
     ...[null, '5', -1, 301, NaN, Infinity, {}].map(
       (value) => ['clockTolerance', value, /must be a number of seconds from 0 to 300/] as const,
+    ),
+    ...[null, '600', 0, 59, 2_592_001, NaN, Infinity, {}].map(
+      (value) => ['keyMaxAge', value, /must be a number of seconds from 60 to 2592000/] as const,
     ),
     ...[null, '5', 0, -1, 1.5, NaN, Infinity].map(
       (value) => ['maxTokenLength', value, /must be a whole number, 1 or more/] as const,
@@ -180,7 +184,7 @@ describe('the options of resourceServer', () => {
     '%j is no option and like none: all are listed',
     (name) => {
       const message = complaint({ ...valid, [name]: 'x' });
-      expect(message).toMatch(/^resourceServer has no option .*: the options are resource, methods, .*algorithms$/);
+      expect(message).toMatch(/^resourceServer has no option .*: the options are resource, methods, .*requiredClaims$/);
     },
   );
 
@@ -212,6 +216,8 @@ describe('the arguments of guards', () => {
   test.each([
     [5, (): boolean => true],
     [undefined, (): boolean => true],
+    [[], (): boolean => true],
+    [['realm_access', 5], (): boolean => true],
     ['role', 'editor'],
     ['role', undefined],
   ])('requireClaim(%p, %p) is refused, with what to type', (name, claimTest) => {
