@@ -13,10 +13,10 @@ import type { Seconds } from './types.js';
 /** How long a document counts as fresh when its server does not say, and the limits for when it does. */
 const FRESH: Seconds = 600;
 const SHORTEST_FRESH: Seconds = 60;
+/** So long at most does a withdrawn key go unnoticed, whatever the server's `Cache-Control` says. */
 export const LONGEST_FRESH: Seconds = 3600;
 /** Shortest time between two fetches for keys that the set does not have. */
 const COOLDOWN: Seconds = 30;
-
 /** A set that is younger was fetched for this very token. */
 const JUST_NOW: Seconds = 1;
 
@@ -55,9 +55,9 @@ export function namedKeys(issuer: string, jwksUri: URL, outside: Outside): KeySo
 /** Keys at the place that the metadata of the issuer names. Both are kept and refreshed, each on its own. */
 export function discoveredKeys(issuer: string, outside: Outside): KeySource {
   const { fetch, clock, maxAge } = outside;
-  const load = async () => asKept(await discover(issuer, fetch));
-  const metadata = new Kept<Metadata>(load, clock, maxAge, reporter('metadata', issuer));
-  const locate = async () => {
+  const loadMetadata = async () => asKept(await discover(issuer, fetch));
+  const metadata = new Kept<Metadata>(loadMetadata, clock, maxAge, reporter('metadata', issuer));
+  const loadKeys = async () => {
     const { jwksUri } = await metadata.get();
     try {
       return await fetchKeySet(jwksUri, fetch);
@@ -71,7 +71,7 @@ export function discoveredKeys(issuer: string, outside: Outside): KeySource {
       return fetchKeySet(moved.jwksUri, fetch);
     }
   };
-  return { ...remoteKeys(issuer, locate, outside), metadata };
+  return { ...remoteKeys(issuer, loadKeys, outside), metadata };
 }
 
 function remoteKeys(issuer: string, load: () => Promise<Fetched<KeySet>>, { clock, maxAge }: Outside): KeySource {
