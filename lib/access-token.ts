@@ -48,13 +48,18 @@ export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds,
  *
  * @throws InvalidTokenError when `aud` has none of our names, or is neither a string nor an array of strings.
  */
-export function checkAudience(claims: JsonObject, { audiences, audienceSubstitute }: Terms): void {
-  const substitute = claims['aud'] === undefined ? audienceSubstitute : undefined;
-  const aud = claims[substitute ?? 'aud'];
-  const list: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
-  if (!list.every((name) => typeof name === 'string') || !list.some((name) => audiences.has(name))) {
-    throw new InvalidTokenError('The access token is not for this resource');
+export function checkAudience(claims: JsonObject, terms: Terms): void {
+  if (!isForUs(claims, terms)) throw new InvalidTokenError('The access token is not for this resource');
+}
+
+/** Whether `aud`, or what stands for it where there is none, has one of our names. */
+export function isForUs(claims: JsonObject, { audiences, audienceSubstitute }: Terms): boolean {
+  const { aud } = claims;
+  if (aud === undefined) {
+    return audienceSubstitute.some(([claim, values]) => values.some((value) => value === claimAt(claims, [claim])));
   }
+  const list: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
+  return list.every((name) => typeof name === 'string') && list.some((name) => audiences.has(name));
 }
 
 /** The claims that every access token has are there. RFC 9068 section 2.2. @throws InvalidTokenError when one is not. */

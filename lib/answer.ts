@@ -45,6 +45,7 @@ export function refuse(error: unknown, context: Context, req: Request, res: Resp
     return;
   }
   tell(() => describe(error));
+  if (res.headersSent) return; // somebody else has answered while we looked
   // The handler is the user's: it may throw, it may be asynchronous, which Express 4 does not look after, and it may call
   // next() without an error, which is no way past a refusal.
   const answered = new Promise((resolve) => {

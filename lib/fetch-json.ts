@@ -70,6 +70,7 @@ async function inTime<T>(signal: AbortSignal, failure: string, step: () => Promi
         reject(new Error(failure));
       });
     });
+    timeout.catch(() => undefined); // nobody waits for it when the step throws at once
     return await Promise.race([step(), timeout]);
   } catch {
     throw new VerificationUnavailableError(failure);
@@ -93,7 +94,8 @@ function maxAge(headers: Headers): Seconds | undefined {
   const cacheControl = headers.get('cache-control') ?? '';
   if (/\bno-(store|cache)\b/i.test(cacheControl)) return 0;
   const seconds = /\bmax-age="?(\d{1,9})/i.exec(cacheControl)?.[1];
-  return seconds === undefined ? undefined : Number(seconds);
+  const age = /^\d{1,9}$/.exec(headers.get('age') ?? '')?.[0] ?? 0; // spent in a cache on the way, section 5.1
+  return seconds === undefined ? undefined : Math.max(Number(seconds) - Number(age), 0);
 }
 
 /** RFC 9110 section 10.2.3, in its form with seconds; of a date we do not know how its clock stands to ours. */

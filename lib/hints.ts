@@ -1,3 +1,4 @@
+import { isForUs } from './access-token.js';
 import type { JsonObject } from './decode.js';
 import { tell } from './diagnostics.js';
 import { mediaType } from './token-terms.js';
@@ -10,12 +11,14 @@ const HINTS = {
     'The iss of a refused token differs from a trusted issuer by case or a trailing slash only: ' +
     'correct "issuer", or list the other spelling in "issuerAliases"',
   idToken: 'An ID token was sent in place of an access token: the client must send the access token',
-  typ: 'A trusted issuer sends tokens with another typ than at+jwt: name it in "typ", or use the preset of the vendor',
+  typ:
+    'A refused token that names a trusted issuer has another typ than at+jwt: ' +
+    'if the issuer sends it so, name it in "typ", or use the preset of the vendor',
   audience:
-    'A refused token of a trusted issuer is for another audience: compare its aud with "audience" (default: "resource"), ' +
+    'A refused token that names a trusted issuer is for another audience: compare its aud with "audience" (default: "resource"), ' +
     'and have the client ask for this API (parameter resource or audience)',
   clock:
-    'A refused token of a trusted issuer was issued later than the clock of this machine says: ' +
+    'A refused token that names a trusted issuer was issued later than the clock of this machine says: ' +
     'synchronize the clock, or set "clockTolerance"',
 } as const;
 
@@ -55,8 +58,5 @@ function wrongToken(header: JsonObject, claims: JsonObject, terms: Terms, now: S
   }
   const { iat, nbf } = claims;
   if ([iat, nbf].some((time) => typeof time === 'number' && time > now)) return 'clock';
-  const { audienceSubstitute = 'aud' } = terms;
-  const aud = claims['aud'] ?? claims[audienceSubstitute];
-  const names: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
-  return names.some((name) => typeof name === 'string' && terms.audiences.has(name)) ? undefined : 'audience';
+  return isForUs(claims, terms) ? undefined : 'audience';
 }

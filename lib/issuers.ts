@@ -140,7 +140,7 @@ export interface CognitoOptions {
   readonly userPoolId: string;
   /** The IDs of all the app clients that may use this API: they stand in for the audience. */
   readonly clientIds: string | readonly string[];
-  /** What stands in `aud` of tokens that an app asked for with `resource`. Default: none; such tokens are refused. */
+  /** What stands in `aud` of tokens that an app asked for with `resource`. Default: the `resource`. */
   readonly audience?: string | readonly string[];
 }
 
@@ -156,8 +156,8 @@ export function cognito(options: CognitoOptions): VendorServer {
   const clients = required('clientIds', clientIds, 'the IDs of the app clients that may use this API');
   return {
     issuer: `https://cognito-idp.${userPoolId.replace(/_.*/, '')}.amazonaws.com/${userPoolId}`,
-    audience: [...clients, ...(named(audience).audience ?? [])],
-    audienceSubstitute: 'client_id',
+    ...named(audience),
+    audienceSubstitute: { client_id: clients },
     typ: [null],
     optionalClaims: ['jti'],
     requiredClaims: { token_use: 'access' },

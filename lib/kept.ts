@@ -37,8 +37,7 @@ export class Kept<T> {
   #pending: Promise<T> | undefined;
   /** Counts purges, so that what was asked for before one is not kept after it. */
   #generation = 0;
-  /** Failures since the last success: how many, the last, and until when nobody asks again. */
-  #failed: { readonly count: number; readonly error: Error; readonly until: Seconds } | undefined;
+  #failed: Failure | undefined;
 
   constructor(
     load: () => Promise<Fetched<T>>,
@@ -59,9 +58,9 @@ export class Kept<T> {
     if (kept === undefined || age >= this.#maxAge) return this.refresh();
     if (age < kept.freshFor / 2) return kept.value;
     const refreshed = this.refresh();
-    // Past its time without a failure means that nobody has asked for long: what was withdrawn meanwhile must not serve
-    // once more. After a failure nobody waits for the next attempt.
-    if (age >= kept.freshFor && this.#failed === undefined) {
+    // Past its time without a failure lately, nobody has asked for long: what was withdrawn meanwhile must not serve once
+    // more. While failures are recent nobody waits for the next attempt.
+    if (age >= kept.freshFor && !this.#failedWithin(kept.freshFor)) {
       const generation = this.#generation;
       return refreshed.catch((error: unknown) => {
         if (generation !== this.#generation) throw error; // purged meanwhile
@@ -125,14 +124,25 @@ export class Kept<T> {
       return fetched.value;
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error('a load threw what is no Error');
-      if (generation !== this.#generation) throw error;
-      const count = (this.#failed?.count ?? 0) + 1;
-      const doubled = Math.min(FIRST_WAIT * 2 ** (count - 1), LONGEST_WAIT) * (0.5 + Math.random() / 2);
-      const asked = error instanceof UnusableAnswerError ? error.wait : 0;
-      this.#failed = { count, error, until: this.#clock() + Math.min(Math.max(doubled, asked), LONGEST_WAIT) };
-      this.#report('failed', error);
+      if (generation === this.#generation) this.#noteFailure(error);
       throw error;
     }
+  }
+
+  #noteFailure(error: Error): void {
+    const at = this.#clock();
+    const before = this.#failed?.count ?? 0;
+    // Nobody was asked, because what this depends on is itself in a pause: wait as long as that, and count nothing.
+    const isPaused = error instanceof PausedError;
+    const doubled = Math.min(FIRST_WAIT * 2 ** before, LONGEST_WAIT) * (0.5 + Math.random() / 2);
+    const asked = error instanceof UnusableAnswerError ? error.wait : 0;
+    const wait = isPaused ? error.left : Math.min(Math.max(doubled, asked), LONGEST_WAIT);
+    this.#failed = { count: isPaused ? before : before + 1, error, at, until: at + wait };
+    this.#report('failed', error);
+  }
+
+  #failedWithin(time: Seconds): boolean {
+    return this.#failed !== undefined && Math.abs(this.#clock() - this.#failed.at) < time;
   }
 
   #stale({ value }: Snapshot<T>): T {
@@ -141,6 +151,25 @@ export class Kept<T> {
   }
 }
 
-function tooEarly(error: Error, wait: Seconds): Error {
-  return error instanceof VerificationUnavailableError ? new VerificationUnavailableError(error.reason, wait) : error;
+/** The failures since the last success: how many, the last, when it was, and until when nobody asks again. */
+interface Failure {
+  readonly count: number;
+  readonly error: Error;
+  readonly at: Seconds;
+  readonly until: Seconds;
+}
+
+/** It failed, and it is too early to ask again. */
+class PausedError extends VerificationUnavailableError {
+  constructor(
+    reason: string,
+    readonly left: Seconds,
+  ) {
+    super(reason, left);
+    this.name = 'VerificationUnavailableError'; // what it is to everybody outside
+  }
+}
+
+function tooEarly(error: Error, left: Seconds): Error {
+  return error instanceof VerificationUnavailableError ? new PausedError(error.reason, left) : error;
 }

@@ -33,6 +33,14 @@ export class KeySet {
     this.jwks = keys.filter(isPublicKey).filter(isForSignatures);
   }
 
+  /** Whether at least one of the keys can verify anything. */
+  async isUsable(): Promise<boolean> {
+    for (const alg of ALGORITHMS) {
+      if ((await this.candidates(alg, undefined)).length > 0) return true;
+    }
+    return false;
+  }
+
   /** The keys that fit a token's `alg` and `kid`; without `kid` every key of the algorithm. Unusable keys are left out. */
   candidates(alg: string, kid: string | undefined): Promise<readonly CryptoKey[]> {
     const memo = kid === undefined ? alg : `${alg} ${kid}`;

@@ -110,7 +110,7 @@ async function fetchKeySet(url: URL, fetch: Fetch): Promise<Fetched<KeySet>> {
   const { document, maxAge } = await fetchJson(url, what, ['application/jwk-set+json', 'application/json'], fetch);
   const { keys } = document;
   const set = new KeySet(Array.isArray(keys) ? keys : []);
-  if (set.jwks.length === 0) throw new UnusableAnswerError(`${what} has no public key that verifies signatures`);
+  if (!(await set.isUsable())) throw new UnusableAnswerError(`${what} has no public key that verifies signatures`);
   return asKept({ value: set, maxAge });
 }
 

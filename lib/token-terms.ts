@@ -17,8 +17,11 @@ export interface TokenTerms {
   readonly typ?: readonly (string | null)[];
   /** Further spellings of the issuer in `iss`, such as one with a trailing slash. Discovery still uses `issuer`. Default: none. */
   readonly issuerAliases?: readonly string[] | undefined;
-  /** The claim that names us, where the server sends no `aud` at all. A token with `aud` is checked by `aud`. Default: none. */
-  readonly audienceSubstitute?: string;
+  /**
+   * The claims that stand for `aud` where the server sends none, with the values that are accepted in each, such as
+   * `{ client_id: ['app1', 'app2'] }`. A token with `aud` is checked by `aud`. Default: none.
+   */
+  readonly audienceSubstitute?: Readonly<Record<string, string | readonly string[]>>;
   /** Where granted scope stands: strings with spaces or arrays, at the end of each path. Default: `scope`, a string. */
   readonly scopeClaims?: readonly (string | readonly string[])[];
   /** The claim with the client's identifier. Default: `client_id`. */
@@ -35,7 +38,7 @@ export interface Terms {
   readonly algorithms: ReadonlySet<string>;
   /** As `mediaType` writes them; null stands for none. */
   readonly types: ReadonlySet<string | null>;
-  readonly audienceSubstitute: string | undefined;
+  readonly audienceSubstitute: readonly (readonly [claim: string, values: readonly string[]])[];
   /** Undefined: `scope` as RFC 8693 section 4.2 has it. */
   readonly scopePaths: readonly (readonly string[])[] | undefined;
   readonly clientIdClaim: string;
@@ -58,14 +61,16 @@ export function checkedTerms(terms: TokenTerms, resource: string): Terms {
     optionalClaims = [],
     requiredClaims = {},
   } = terms;
-  const { scopeClaims, clientIdClaim = 'client_id', audienceSubstitute } = terms;
+  const { scopeClaims, clientIdClaim = 'client_id', audienceSubstitute = {} } = terms;
   checkClaimName('clientIdClaim', clientIdClaim);
-  if (audienceSubstitute !== undefined) checkClaimName('audienceSubstitute', audienceSubstitute);
+  checkObject('"audienceSubstitute"', audienceSubstitute);
   return {
     audiences: new Set(checkedList('audience', audience)),
     algorithms: checkedChoice('algorithms', algorithms, ALGORITHMS),
     types: checkedTypes(typ),
-    audienceSubstitute,
+    audienceSubstitute: Object.entries(audienceSubstitute).map(
+      ([claim, values]) => [claim, checkedList('audienceSubstitute', values)] as const,
+    ),
     scopePaths: scopeClaims === undefined ? undefined : checkedPaths(scopeClaims),
     clientIdClaim,
     optionalClaims: checkedChoice('optionalClaims', optionalClaims, ['sub', 'iat', 'jti']),

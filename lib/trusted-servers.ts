@@ -29,8 +29,9 @@ export interface TrustedServers {
 /** How long the answer of the function is believed: that there is such a server, and that there is none. */
 const TENANT_FOR: Seconds = 300;
 const NO_TENANT_FOR: Seconds = 30;
-/** Most servers remembered, and as many issuers that are none. */
-const MAX_TENANTS = 1000;
+/** Most servers remembered: nobody can invent one. Most issuers remembered that are none: anybody can. */
+const MAX_TENANTS = 10_000;
+const MAX_STRANGERS = 1000;
 /** No issuer is longer; what is need not be looked up. */
 const MAX_ISSUER_LENGTH = 512;
 
@@ -61,7 +62,7 @@ export function listedServers(servers: readonly GivenServer[], defaults: Default
 export function foundServers(find: FindAuthorizationServer, defaults: Defaults): TrustedServers {
   const { clock } = defaults;
   const tenants = new LRUCache<string, Tenant>({ max: MAX_TENANTS });
-  const strangers = new LRUCache<string, Seconds>({ max: MAX_TENANTS });
+  const strangers = new LRUCache<string, Seconds>({ max: MAX_STRANGERS });
   const pending = new Map<string, Promise<TrustedServer | undefined>>();
 
   let generation = 0;
@@ -71,19 +72,23 @@ export function foundServers(find: FindAuthorizationServer, defaults: Defaults):
     // Databases say null for what they do not have.
     const given = ((await find(issuer)) as AuthorizationServer | null | undefined) ?? undefined;
     if (asked !== generation) return ask(issuer); // purged meanwhile
-    if (given === undefined) {
+    const tenant = given === undefined ? undefined : describe(issuer, given);
+    // A look-up that takes another spelling for the same is a database's habit; here it is another issuer.
+    if (tenant?.server.issuers.includes(issuer) !== true) {
       tenants.delete(issuer);
       strangers.set(issuer, clock());
       return undefined;
     }
+    tenants.set(issuer, tenant);
+    return tenant.server;
+  }
+
+  /** A server that is described as before keeps the keys that it has. */
+  function describe(issuer: string, given: AuthorizationServer): Tenant {
     const before = tenants.get(issuer);
-    const same = before !== undefined && isDeepStrictEqual(before.given, given); // keeps the keys that it has
-    const server = same ? before.server : trustedServer(given, defaults);
-    if (!server.issuers.includes(issuer)) {
-      throw new TypeError('"authorizationServers" must answer with the issuer it was asked for, or undefined');
-    }
-    tenants.set(issuer, { given, server, since: clock() });
-    return server;
+    if (before !== undefined && isDeepStrictEqual(before.given, given)) return { ...before, since: clock() };
+    const server = trustedServer(given, defaults);
+    return { given: structuredClone(given), server, since: clock() }; // a copy: theirs may change in its place
   }
 
   return {
@@ -95,7 +100,9 @@ export function foundServers(find: FindAuthorizationServer, defaults: Defaults):
       if (stranger !== undefined && isWithin(clock() - stranger, NO_TENANT_FOR)) return undefined;
       let asked = pending.get(issuer);
       if (asked === undefined) {
-        asked = ask(issuer).finally(() => pending.delete(issuer));
+        asked = ask(issuer).finally(() => {
+          if (pending.get(issuer) === asked) pending.delete(issuer);
+        });
         pending.set(issuer, asked);
       }
       return asked;
@@ -108,6 +115,7 @@ export function foundServers(find: FindAuthorizationServer, defaults: Defaults):
       generation++;
       tenants.clear();
       strangers.clear();
+      pending.clear(); // an answer that never came is not waited for any longer
     },
   };
 }

@@ -187,7 +187,7 @@ const CASES: readonly Case[] = [
     guard: requireClaim('cognito:groups', has('testgroup')),
     withoutRole: { 'cognito:groups': ['other'] },
     idToken: [WRONG_TYPE, NO_CLIENT],
-    aud: 'xxxxxxxxxxxxexample',
+    aud: 'https://api.example.com',
     strangers: [
       ['another user pool', { iss: 'https://cognito-idp.us-west-2.amazonaws.com/us-west-2_other' }, STRANGER],
       ['another region', { iss: 'https://cognito-idp.eu-west-1.amazonaws.com/us-west-2_example' }, STRANGER],
@@ -380,10 +380,14 @@ describe('Cognito with a resource binding', () => {
     expect((await app.get('/protected', sign(token, { aud: RESOURCE }))).status).toBe(200);
   });
 
-  test('is refused where no audience is named, though its client is listed', async () => {
+  test('is for another API by its aud, though its client is listed; also if the aud is that client', async () => {
     const app = await start([cognito(options)], vendor.cognitoTokens);
     expect((await app.get('/protected', sign(token))).status).toBe(200);
-    expectRefusal(await app.get('/protected', sign(token, { aud: RESOURCE })), NOT_FOR_US);
+    expect((await app.get('/protected', sign(token, { aud: RESOURCE }))).status).toBe(200);
+    expectRefusal(await app.get('/protected', sign(token, { aud: 'https://other.example' })), NOT_FOR_US);
+    for (const aud of [options.clientIds].flat()) {
+      expectRefusal(await app.get('/protected', sign(token, { aud, client_id: 'other' })), NOT_FOR_US);
+    }
   });
 });
 

@@ -90,11 +90,12 @@ describe('memory is flat', () => {
     expect(as.log).toHaveLength(2);
   }, 60_000);
 
-  test('under 20,000 issuers that the function answers for: a thousand are remembered', async () => {
+  test('under 20,000 issuers that the function answers for: ten thousand are remembered', async () => {
     const { verify, servers } = verifierOf({ authorizationServers: (issuer) => ({ issuer }) });
     const token = (i: number) => unsigned(as, clock.now, { kid: 'x' }, { iss: `${as.origin}/t/${i}`, exp: 1 });
-    expect(await leftOver(verify, 20_000, token)).toBeLessThan(BOUND);
-    expect([...servers.known()]).toHaveLength(1000);
+    await leftOver(verify, 10_000, token); // as many as there is room for
+    expect(await leftOver(verify, 10_000, (i) => token(10_000 + i))).toBeLessThan(BOUND);
+    expect([...servers.known()]).toHaveLength(10_000);
     expect(as.log).toEqual([]);
   }, 60_000);
 

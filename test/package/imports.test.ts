@@ -55,7 +55,7 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   jwt: ['jose', 'type jose'],
   keys: ['type jose'],
   'key-set': ['jose', 'type jose'],
-  'internal-address': ['node:dns/promises', 'node:net'],
+  'internal-address': ['node:dns/promises', 'node:net', 'node:timers/promises'],
   credentials: ['type express'],
   'form-body': ['express', 'type express'],
   diagnostics: ['node:diagnostics_channel'],

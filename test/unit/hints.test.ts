@@ -83,7 +83,7 @@ describe('another audience', () => {
   });
 
   test('none where the substitute names us, and the token was refused for something else', async () => {
-    const terms = { audienceSubstitute: 'client_id', audience: 'app' };
+    const terms = { audienceSubstitute: { client_id: 'app' } };
     expect(await codes({ claims: { aud: undefined, client_id: 'app' }, terms })).toEqual([]);
     expect(await codes({ claims: { aud: undefined, client_id: 'other' }, terms })).toEqual(['OAUTH2_RS_AUDIENCE']);
   });
