@@ -8,14 +8,23 @@ import type { Seconds, TokenClaims } from './types.js';
 // What ID tokens, logout tokens, DPoP proofs, security events, status lists and introspection answers have and access
 // tokens have not. Looked at only where `typ` does not tell them apart. RFC 8725 section 3.12.
 const FOREIGN_CLAIMS = [
-  ...['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'htm', 'htu', 'status_list', 'token_introspection'],
+  'nonce',
+  'at_hash',
+  'c_hash',
+  's_hash',
+  'events',
+  'htm',
+  'htu',
+  'status_list',
+  'token_introspection',
 ];
 const WRONG_TYPE = 'The token is not an access token by its type';
 
 /**
  * The header says that this is an access token, and nothing that we would have to understand and do not.
  *
- * @throws InvalidTokenError for another `typ` (RFC 9068 section 4) and for any `crit` (RFC 7515 section 4.1.11).
+ * @throws InvalidTokenError for a `typ` that is not accepted (RFC 9068 section 4), for claims of another kind of token under
+ *   any but `at+jwt`, and for `crit` (RFC 7515 section 4.1.11).
  */
 export function checkHeader(header: JsonObject, claims: JsonObject, { types }: Terms): void {
   const { typ: given = null } = header;
@@ -30,7 +39,7 @@ export function checkHeader(header: JsonObject, claims: JsonObject, { types }: T
 /**
  * Now is before `exp` and not before `nbf`. RFC 7519 sections 4.1.4 to 4.1.6.
  *
- * @throws InvalidTokenError also for a time that is missing (`exp`, `iat`) or no number. An `iat` ahead of now passes.
+ * @throws InvalidTokenError also for a time that is missing (`exp`, and `iat` unless it is optional) or no number. An `iat` ahead of now passes.
  */
 export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds, { optionalClaims }: Terms): void {
   const { exp, nbf, iat } = claims;
@@ -62,7 +71,11 @@ export function isForUs(claims: JsonObject, { audiences, audienceSubstitute }: T
   return list.every((name) => typeof name === 'string') && list.some((name) => audiences.has(name));
 }
 
-/** The claims that every access token has are there. RFC 9068 section 2.2. @throws InvalidTokenError when one is not. */
+/**
+ * The claims that every access token has are there (RFC 9068 section 2.2), and `requiredClaims` have their values.
+ *
+ * @throws InvalidTokenError when one is missing or has another value.
+ */
 export function checkRequired(claims: JsonObject, terms: Terms): asserts claims is TokenClaims {
   // First, and whatever may be left out: without it nobody knows who the client is.
   if (!isText(claims[terms.clientIdClaim])) throw new InvalidTokenError('The access token has no client identifier');

@@ -44,7 +44,7 @@ export function refuse(error: unknown, context: Context, req: Request, res: Resp
     next(asError(error));
     return;
   }
-  tell(() => describe(error));
+  tellRefusal(error);
   if (res.headersSent) return; // somebody else has answered while we looked
   // The handler is the user's: it may throw, it may be asynchronous, which Express 4 does not look after, and it may call
   // next() without an error, which is no way past a refusal.
@@ -63,6 +63,11 @@ export function refuse(error: unknown, context: Context, req: Request, res: Resp
 /** Express takes `next(undefined)`, and `next('route')`, for "go on": a hook may throw those, and must not open the door. */
 export function asError(thrown: unknown, instead: Error = new Error('A hook threw something that is no error')): Error {
   return typeof thrown === 'object' && thrown !== null ? (thrown as Error) : instead; // Express takes any object for one
+}
+
+/** Tells the operator of a refusal. */
+export function tellRefusal(error: unknown): void {
+  if (isAuthError(error)) tell(() => describe(error));
 }
 
 function describe(error: AuthError): DiagnosticsEvent {

@@ -31,7 +31,8 @@ class RequestAuth implements Auth {
     return new URL(this.#context.resource);
   }
 
-  /** What JSON and the console see: the token is a secret, and `res.json(auth(req))` easily written. */
+  /** What JSON and the console see: the token is a secret, and `res.json(auth(req))` easily written. Neither
+   * token nor `resource` is in it. */
   toJSON(): object {
     return Object.fromEntries(Object.entries(this).filter(([name]) => name !== 'token'));
   }
@@ -41,7 +42,7 @@ class RequestAuth implements Auth {
   }
 
   /** The context that came with `value`, or undefined if it is no `RequestAuth`: nobody else can make one. */
-  static contextOf(value: unknown): Context | undefined {
+  static contextIn(value: unknown): Context | undefined {
     return typeof value === 'object' && value !== null && #context in value ? value.#context : undefined;
   }
 }
@@ -66,7 +67,7 @@ export function setAnonymous(req: IncomingMessage, context: Context): void {
 /** The context that `resourceServer()` left with the request, if it let it pass. */
 export function findContext(req: IncomingMessage): Context | undefined {
   const { auth, [ANONYMOUS]: anonymous } = req as MarkedRequest;
-  return RequestAuth.contextOf(auth) ?? anonymous;
+  return RequestAuth.contextIn(auth) ?? anonymous;
 }
 
 /**
@@ -102,5 +103,5 @@ auth.optional = function optional<Claims extends object = object>(req: IncomingM
   contextOf(req);
   const { auth: found } = req as MarkedRequest;
   // contextOf() has recognized it as ours; that the claims are of the caller's type is the caller's word.
-  return RequestAuth.contextOf(found) === undefined ? undefined : (found as Auth<Claims>);
+  return RequestAuth.contextIn(found) === undefined ? undefined : (found as Auth<Claims>);
 };

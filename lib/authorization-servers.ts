@@ -1,6 +1,7 @@
 import type { JSONWebKeySet } from 'jose';
 import { discoveredKeys, localKeys, namedKeys } from './keys.js';
 import type { KeySource, Outside } from './keys.js';
+import { mayVerify } from './key-set.js';
 import type { TrustedServer } from './jwt.js';
 import { checkNames, checkUrl, show } from './options.js';
 import { checkedList, checkedTerms, TERM_OPTIONS } from './token-terms.js';
@@ -42,9 +43,13 @@ export interface Defaults extends Outside {
   readonly resource: string;
 }
 
-/** A trusted server and the spellings of its issuer, the one of the options first. @throws TypeError for mistakes in its options. Fetches nothing yet. */
+/**
+ * A trusted server and the spellings of its issuer, the one of the options first. Fetches nothing yet.
+ *
+ * @throws TypeError for mistakes in its options.
+ */
 export function trustedServer(given: GivenServer, defaults: Defaults): TrustedServer {
-  checkNames('an authorization server', given, SERVER_OPTIONS);
+  checkNames('an entry of "authorizationServers"', given, SERVER_OPTIONS);
   const { issuer, issuerAliases } = given;
   checkUrl('issuer', issuer, 'https://as.example.com');
   // RFC 8414 section 2: the well-known address could not be made from it.
@@ -81,6 +86,8 @@ function checkedKeys(jwks: unknown): readonly unknown[] {
     if (typeof kty !== 'string') throw new TypeError('"jwks" has a key without "kty" (RFC 7517 section 4.1)');
     if (kty === 'oct' || d !== undefined) throw new TypeError('"jwks" has a secret key: give the public ones only');
   }
+  if (!keys.some(mayVerify))
+    throw new TypeError('"jwks" has no key that verifies signatures: check "kty", "crv", "alg" and "use"');
   try {
     return structuredClone(keys) as unknown[]; // ours from now on, whatever becomes of the caller's object
   } catch {

@@ -6,7 +6,7 @@ import type { Fetch } from './fetch-json.js';
 import { hinter } from './hints.js';
 import { jwtVerifier } from './jwt.js';
 import { checkCount, checkNames, checkPrintable, checkSeconds, checkType, checkUrl, show } from './options.js';
-import { TERM_OPTIONS } from './token-terms.js';
+import { checkedTerms, TERM_OPTIONS } from './token-terms.js';
 import type { TokenTerms } from './token-terms.js';
 import { foundServers, listedServers } from './trusted-servers.js';
 import type { FindAuthorizationServer, TrustedServers } from './trusted-servers.js';
@@ -24,11 +24,15 @@ export interface CommonOptions extends TokenTerms {
   readonly requireTls?: boolean;
   /** How far the clocks may differ when `exp` and `nbf` are checked, at most 300. Default: 0. RFC 7519 section 4.1.4. */
   readonly clockTolerance?: Seconds;
-  /** Longest use of keys and metadata that cannot be refreshed, because the authorization server is down. Default: 86400. */
+  /** Longest use of keys and metadata that cannot be refreshed, because the authorization server is down. 60 to 2592000.
+   * Default: 86400. */
   readonly keyMaxAge?: Seconds;
   /** Longest token that is looked at, in characters. Default: 16384. */
   readonly maxTokenLength?: number;
-  /** The last word on a token that was found good: anything but `true` refuses it (401 `invalid_token`). Default: none. */
+  /**
+   * The last word on a token that was found good: anything but `true` refuses it (401 `invalid_token`), and what it throws
+   * goes to Express (500). Default: none.
+   */
   readonly acceptToken?: (claims: TokenClaims) => boolean | Promise<boolean>;
   /** Whether a granted scope includes another, as `files` may include `files:read`. Default: none does. */
   readonly impliesScope?: (granted: string, required: string) => boolean;
@@ -57,13 +61,14 @@ export type OneAuthorizationServer = KeyLocation & {
 export interface SeveralAuthorizationServers {
   /**
    * The trusted servers, or a function that finds the one an `iss` names. Its answers are remembered: a server for five
-   * minutes, that there is none for half a minute, a thousand of each at most. What a server does not say of its terms is
+   * minutes, that there is none for half a minute; ten thousand servers at most, and a thousand issuers without one. What a server does not say of its terms is
    * taken from the options beside this one.
    */
   readonly authorizationServers: readonly AuthorizationServer[] | FindAuthorizationServer;
   readonly issuer?: never;
   readonly jwksUri?: never;
   readonly jwks?: never;
+  readonly issuerAliases?: never;
 }
 
 /** Options of `resourceServer`: whom to trust, and what to answer. */
@@ -81,20 +86,10 @@ export interface Configuration {
   readonly context: Context;
 }
 
-const COMMON_OPTIONS = [
-  ...['resource', 'methods', 'allowMissingToken', 'requireTls', 'clockTolerance', 'keyMaxAge', 'maxTokenLength'],
-  ...[
-    'acceptToken',
-    'impliesScope',
-    'realm',
-    'errorUri',
-    'errorDescription',
-    'onError',
-    'fetch',
-    'clock',
-    'authorizationServers',
-  ],
-];
+const COMMON_OPTIONS = (
+  'resource methods allowMissingToken requireTls clockTolerance keyMaxAge maxTokenLength acceptToken ' +
+  'impliesScope realm errorUri errorDescription onError fetch clock authorizationServers'
+).split(' ');
 /** More would outlive what a token's expiry is for. RFC 7519 section 4.1.4: "usually no more than a few minutes". */
 const MAX_CLOCK_TOLERANCE: Seconds = 300;
 /** A day is longer than most outages; in that time a key that was withdrawn during one still works. */
@@ -102,7 +97,7 @@ const DEFAULT_KEY_AGE: Seconds = 86_400;
 const MIN_KEY_AGE: Seconds = 60;
 const MAX_KEY_AGE: Seconds = 30 * 86_400;
 /** As much as Node takes in all headers together. */
-const MAX_TOKEN_LENGTH = 16384;
+const DEFAULT_TOKEN_LENGTH = 16384;
 
 /** Checks every option once. @throws TypeError that names the option, what came, and what to type. */
 export function configure(options: ResourceServerOptions): Configuration {
@@ -112,7 +107,7 @@ export function configure(options: ResourceServerOptions): Configuration {
     realm = resource,
     errorUri,
     clockTolerance = 0,
-    maxTokenLength = MAX_TOKEN_LENGTH,
+    maxTokenLength = DEFAULT_TOKEN_LENGTH,
     keyMaxAge = DEFAULT_KEY_AGE,
   } = options;
   checkUrl('resource', resource, 'https://api.example.com');
@@ -129,7 +124,9 @@ export function configure(options: ResourceServerOptions): Configuration {
   }
   const { fetch = globalThis.fetch } = options;
   const clock = options.clock === undefined ? systemClock : checkedClock(options.clock);
-  const servers = chooseServers(options, { terms: commonTerms(options), resource, fetch, clock, maxAge: keyMaxAge });
+  const terms = commonTerms(options);
+  checkedTerms(terms, resource); // here as well, because a function would be the first to use them
+  const servers = chooseServers(options, { terms, resource, fetch, clock, maxAge: keyMaxAge });
   return {
     methods: checkedMethods(options.methods),
     allowMissingToken: options.allowMissingToken ?? false,
@@ -161,13 +158,15 @@ function chooseServers(options: ResourceServerOptions, defaults: Defaults): Trus
   if (authorizationServers === undefined) return listedServers([server], defaults);
   for (const [name, value] of Object.entries(server)) {
     if (value === undefined) continue;
-    throw new TypeError(`"${name}" stands beside "authorizationServers": move it into the list`);
+    throw new TypeError(`"${name}" stands beside "authorizationServers": give it with each server`);
   }
   if (typeof authorizationServers === 'function') return foundServers(authorizationServers, defaults);
   const count = Array.isArray(authorizationServers) ? authorizationServers.length : 0;
   if (count > 0) return listedServers(authorizationServers, defaults);
   const example = "[{ issuer: 'https://as.example.com' }]";
-  throw new TypeError(`"authorizationServers" must be a list such as ${example}, got ${show(authorizationServers)}`);
+  throw new TypeError(
+    `"authorizationServers" must be a list such as ${example}, or a function that finds the server of an issuer, got ${show(authorizationServers)}`,
+  );
 }
 
 function checkedMethods(methods: unknown = ['header']): ReadonlySet<Method> {

@@ -53,7 +53,7 @@ export class UnauthorizedError extends OAuthError {
 
   constructor(readonly scope: readonly string[] = []) {
     super('An access token is required');
-    checkScope(scope);
+    checkScopeTokens(scope);
   }
 
   override get params(): Readonly<Record<string, string>> {
@@ -84,7 +84,7 @@ export class InsufficientScopeError extends OAuthError {
     message = 'The access token lacks a required scope',
   ) {
     super(message);
-    checkScope(scope);
+    checkScopeTokens(scope);
   }
 
   override get params(): Readonly<Record<string, string>> {
@@ -104,7 +104,7 @@ export class VerificationUnavailableError extends Error {
 
   /**
    * @param reason For the operator: a constant sentence of ours, with the setting to look at. It is not sent to the client.
-   * @param retryAfter When the client may try again.
+   * @param retryAfter In how many seconds the client may try again. Default: 5.
    */
   constructor(
     readonly reason: string,
@@ -118,7 +118,7 @@ export class VerificationUnavailableError extends Error {
   }
 }
 
-function checkScope(scope: readonly string[]): void {
+function checkScopeTokens(scope: readonly string[]): void {
   if (!scope.every(isScopeToken)) {
     throw new TypeError('a scope must be printable ASCII without space, quote and backslash (RFC 6749 section 3.3)');
   }

@@ -18,7 +18,8 @@ export class UnusableAnswerError extends VerificationUnavailableError {
     reason: string,
     readonly wait: Seconds = 0,
   ) {
-    super(reason, Math.min(Math.max(wait, 5), 30));
+    super(reason, Math.min(Math.max(wait, 5), 30)); // not less than the default, not more than the longest pause
+    this.name = 'VerificationUnavailableError'; // what it is to everybody outside
   }
 }
 

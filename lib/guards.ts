@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
-import { asError, refuse, withChallenge } from './answer.js';
+import { asError, refuse, tellRefusal, withChallenge } from './answer.js';
 import type { Context } from './answer.js';
 import { auth, contextOf } from './auth.js';
 import { InsufficientScopeError, UnauthorizedError } from './errors.js';
@@ -28,8 +28,9 @@ export function requireAnyScope(...scopes: readonly string[]): RequestHandler {
 
 /**
  * A guard that lets a request pass whose token has a claim that passes `test`, such as
- * `requireClaim('role', (role) => role === 'editor')`, or at the end of a path: `['realm_access', 'roles']`. Answers 403 `insufficient_scope` otherwise, 401 to an anonymous
- * request. RFC 9068 section 4.
+ * `requireClaim('role', (role) => role === 'editor')`. The name may be a path: `['realm_access', 'roles']`. Answers 403
+ * `insufficient_scope` otherwise, 401 to an anonymous request. What the test throws goes to Express (500). RFC 9068
+ * section 4.
  *
  * @throws TypeError at construction, for a name that is no string or a test that is no function.
  */
@@ -123,6 +124,7 @@ function check(req: IncomingMessage, demand: Demand): void {
   try {
     demand(auth.optional(req), context);
   } catch (error) {
+    tellRefusal(error);
     throw withChallenge(asError(error), context);
   }
 }

@@ -18,7 +18,7 @@ const HINTS = {
     'A refused token that names a trusted issuer is for another audience: compare its aud with "audience" (default: "resource"), ' +
     'and have the client ask for this API (parameter resource or audience)',
   clock:
-    'A refused token that names a trusted issuer was issued later than the clock of this machine says: ' +
+    'A refused token that names a trusted issuer becomes valid later than the clock of this machine says: ' +
     'synchronize the clock, or set "clockTolerance"',
 } as const;
 
@@ -52,11 +52,9 @@ function fold(issuer: string): string {
 
 function wrongToken(header: JsonObject, claims: JsonObject, terms: Terms, now: Seconds) {
   const typ = typeof header['typ'] === 'string' ? mediaType(header['typ']) : null;
-  if (!terms.types.has(typ)) {
-    const isIdToken = 'nonce' in claims || 'at_hash' in claims || 'c_hash' in claims;
-    return isIdToken ? 'idToken' : typ === 'jwt' || typ === null ? 'typ' : undefined;
-  }
-  const { iat, nbf } = claims;
-  if ([iat, nbf].some((time) => typeof time === 'number' && time > now)) return 'clock';
-  return isForUs(claims, terms) ? undefined : 'audience';
+  const isIdToken = 'nonce' in claims || 'at_hash' in claims || 'c_hash' in claims;
+  if (typ !== 'at+jwt' && isIdToken) return 'idToken';
+  if (!terms.types.has(typ)) return typ === 'jwt' || typ === null ? 'typ' : undefined;
+  if (!isForUs(claims, terms)) return 'audience';
+  return typeof claims['nbf'] === 'number' && claims['nbf'] > now ? 'clock' : undefined;
 }

@@ -51,10 +51,10 @@ export class Kept<T> {
     this.#report = report;
   }
 
-  /** The document. @throws VerificationUnavailableError when there is none that may be used. */
+  /** The document. Throws `VerificationUnavailableError`, by a promise, when there is none that may be used. */
   get(): T | Promise<T> {
     const kept = this.#kept;
-    const age = this.age;
+    const age = this.age();
     if (kept === undefined || age >= this.#maxAge) return this.refresh();
     if (age < kept.freshFor / 2) return kept.value;
     const refreshed = this.refresh();
@@ -71,7 +71,7 @@ export class Kept<T> {
     return age < kept.freshFor ? kept.value : this.#stale(kept);
   }
 
-  /** Fetches it anew, together with whoever is at it. @throws the last failure while it is too early to ask again. */
+  /** Fetches it anew, together with whoever is at it. Rejects with the last failure while it is too early to ask again. */
   refresh(): Promise<T> {
     if (this.#pending !== undefined) return this.#pending;
     const failed = this.#failed;
@@ -85,8 +85,8 @@ export class Kept<T> {
     return pending;
   }
 
-  /** Seconds since it was fetched, Infinity without it. A clock that was put back leaves it at the end of its fresh time. */
-  get age(): Seconds {
+  /** Seconds since it was fetched, Infinity without it. After a clock was put back it is dated anew: its fresh time is over. */
+  age(): Seconds {
     if (this.#kept === undefined) return Infinity;
     const now = this.#clock();
     const { fetchedAt, freshFor } = this.#kept;

@@ -32,7 +32,7 @@ export function exportKeys(servers: TrustedServers): KeyCache {
  * Takes over what `exportKeys` gave. Whoever can write the cache can mint tokens: keep it where nobody else writes.
  * Issuers that are not trusted, and sets older than ours, are left out; times go on from when the keys were fetched.
  *
- * @throws TypeError for what `exportKeys` cannot have given.
+ * @throws TypeError for an entry of a trusted issuer without keys or times; whether the keys can be used is not checked.
  */
 export function importKeys(servers: TrustedServers, cache: unknown): void {
   checkObject('importKeys', cache);

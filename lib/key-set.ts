@@ -21,7 +21,7 @@ export const ALGORITHMS: readonly string[] = Object.keys(KEY_TYPES);
 
 /** RFC 7518 sections 3.3 and 3.5. */
 const MIN_RSA_BITS = 2048;
-/** Most keys tried for one token: a bound on the work that a token without `kid` can ask for. */
+/** Most keys of one set tried for one token: a bound on the work that a token without `kid` can ask for. */
 const MAX_CANDIDATES = 16;
 
 /** The keys of one JWK Set that may verify signatures, each imported once. RFC 7517 section 5. */
@@ -66,6 +66,11 @@ function isPublicKey(jwk: unknown): jwk is JWK {
 function isForSignatures({ use, key_ops: operations }: JWK): boolean {
   const mayVerify = operations === undefined || (Array.isArray(operations) && operations.includes('verify'));
   return (use === undefined || use === 'sig') && mayVerify;
+}
+
+/** Whether a key could verify a signature of some algorithm, by what it says of itself. */
+export function mayVerify(jwk: unknown): boolean {
+  return isPublicKey(jwk) && isForSignatures(jwk) && ALGORITHMS.some((alg) => fits(jwk, alg));
 }
 
 function fits(jwk: JWK, alg: string): boolean {

@@ -84,7 +84,7 @@ function remoteKeys(issuer: string, load: () => Promise<Fetched<KeySet>>, { cloc
     findNewer: async (alg, kid) => {
       // One such fetch in a cooldown, whoever asks: forged key ids cost the authorization server no more than an honest one.
       const now = clock();
-      const isTooEarly = kept.age < JUST_NOW || (now >= lookedFor && now - lookedFor < COOLDOWN);
+      const isTooEarly = kept.age() < JUST_NOW || (now >= lookedFor && now - lookedFor < COOLDOWN);
       // Not always the set that find() saw: another token may have brought a newer one meanwhile.
       if (isTooEarly) return kept.snapshot?.value.candidates(alg, kid) ?? [];
       const set = await kept.refresh();

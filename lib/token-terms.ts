@@ -1,7 +1,10 @@
 import { ALGORITHMS } from './key-set.js';
 import { checkObject, show } from './options.js';
 
-/** On what terms tokens of one authorization server are accepted. All but the first two relax RFC 9068, each by its name. */
+/**
+ * On what terms tokens of one authorization server are accepted. All but `audience`, `algorithms` and `requiredClaims` relax
+ * RFC 9068, each by its name.
+ */
 export interface TokenTerms {
   /** The names under which this API may stand in `aud`. Default: the `resource`. RFC 9068 section 4. */
   readonly audience?: string | readonly string[];
@@ -48,8 +51,15 @@ export interface Terms {
 
 /** The names of the options of {@link TokenTerms}. */
 export const TERM_OPTIONS = [
-  ...['audience', 'algorithms', 'typ', 'issuerAliases', 'audienceSubstitute', 'scopeClaims', 'clientIdClaim'],
-  ...['optionalClaims', 'requiredClaims'],
+  'audience',
+  'algorithms',
+  'typ',
+  'issuerAliases',
+  'audienceSubstitute',
+  'scopeClaims',
+  'clientIdClaim',
+  'optionalClaims',
+  'requiredClaims',
 ];
 
 /** @throws TypeError for mistakes in the terms. */
@@ -69,7 +79,7 @@ export function checkedTerms(terms: TokenTerms, resource: string): Terms {
     algorithms: checkedChoice('algorithms', algorithms, ALGORITHMS),
     types: checkedTypes(typ),
     audienceSubstitute: Object.entries(audienceSubstitute).map(
-      ([claim, values]) => [claim, checkedList('audienceSubstitute', values)] as const,
+      ([claim, values]) => [claim, checkedList(`audienceSubstitute.${claim}`, values)] as const,
     ),
     scopePaths: scopeClaims === undefined ? undefined : checkedPaths(scopeClaims),
     clientIdClaim,

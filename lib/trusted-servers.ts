@@ -42,7 +42,8 @@ export function listedServers(servers: readonly GivenServer[], defaults: Default
   for (const given of servers) {
     const server = trustedServer(given, defaults);
     for (const issuer of server.issuers) {
-      if (trusted.has(issuer)) throw new TypeError(`"authorizationServers" has the issuer ${show(issuer)} twice`);
+      if (trusted.has(issuer))
+        throw new TypeError(`the issuer ${show(issuer)} is named twice, by "issuer" or "issuerAliases"`);
       trusted.set(issuer, server);
     }
     byIssuer.set(server.issuers[0], server);

@@ -1,8 +1,12 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { checkScope, errorHandler } from '../../lib/index.js';
+import { startApp } from '../support/app.js';
+import { TestAuthorizationServer } from '../support/authorization-server.js';
 import { diagnosticsOf, warningsOf } from '../support/diagnostics.js';
 import type { Warning } from '../support/diagnostics.js';
 import {
   closeAll,
+  closing,
   COOLDOWN,
   expectAccepted,
   expectUnavailable,
@@ -65,6 +69,25 @@ describe('what the operator hears of an outage', () => {
       { type: 'refusal', status: 503, code: undefined, reason },
     ]);
   });
+});
+
+test('a check inside a handler is told as a guard is', async () => {
+  const as = closing(await TestAuthorizationServer.start());
+  const app = closing(
+    await startApp({ resource: as.resource, issuer: as.issuer }, (express) => {
+      express.get('/checked', (req, res) => {
+        checkScope(req, 'admin');
+        res.json({});
+      });
+      express.use(errorHandler);
+    }),
+  );
+  const events = await diagnosticsOf(async () => {
+    expect((await app.get('/checked', as.mint())).status).toBe(403);
+    expect((await app.get('/checked', as.mint({ scope: 'admin' }))).status).toBe(200);
+  });
+  const reason = 'The access token lacks a required scope';
+  expect(events).toEqual([{ type: 'refusal', status: 403, code: 'insufficient_scope', reason }]);
 });
 
 describe('no secret is told', () => {

@@ -72,18 +72,26 @@ describe('several authorization servers', () => {
   });
 
   test.each([
-    ['the same issuer twice', [{ issuer: API }, { issuer: API }], 'has the issuer "https://api.example.com" twice'],
+    [
+      'the same issuer twice',
+      [{ issuer: API }, { issuer: API }],
+      'the issuer "https://api.example.com" is named twice, by "issuer" or "issuerAliases"',
+    ],
     ['no server', [], '"authorizationServers" must be a list such as'],
     ['an object and no list', { issuer: API }, '"authorizationServers" must be a list such as'],
-    ['a string in the list', [API], 'an authorization server takes an object'],
-    ['null in the list', [null], 'an authorization server takes an object, got null'],
+    ['a string in the list', [API], 'an entry of "authorizationServers" takes an object'],
+    ['null in the list', [null], 'an entry of "authorizationServers" takes an object, got null'],
     [
       'a server without issuer',
       [{ jwksUri: API }],
       '"issuer" must be an https URL such as "https://as.example.com"; it is missing',
     ],
     ['an unknown option', [{ issuer: API, jwksURI: API }], 'did you mean "jwksUri"?'],
-    ['an option of the whole', [{ issuer: API, realm: 'x' }], 'an authorization server has no option "realm"'],
+    [
+      'an option of the whole',
+      [{ issuer: API, realm: 'x' }],
+      'an entry of "authorizationServers" has no option "realm"',
+    ],
     ['keys and their address', [{ issuer: API, jwksUri: API, jwks: { keys: [{ kty: 'EC' }] } }], 'exclude each other'],
     [
       'an address of keys without TLS',
@@ -105,7 +113,7 @@ describe('several authorization servers', () => {
   test.each(['issuer', 'jwksUri', 'jwks'])('%s beside the list is refused at construction', (name) => {
     const options = { resource: API, authorizationServers: [{ issuer: API }], [name]: API };
     expect(() => resourceServer(options as unknown as { resource: string; issuer: string })).toThrow(
-      `"${name}" stands beside "authorizationServers": move it into the list`,
+      `"${name}" stands beside "authorizationServers": give it with each server`,
     );
   });
 

@@ -62,7 +62,7 @@ async function rejection(promise: unknown): Promise<unknown> {
 describe('get()', () => {
   test('loads when first asked, once for all who ask', async () => {
     const { kept, loads, succeed, events } = bench();
-    expect([loads(), kept.age, kept.snapshot]).toEqual([0, Infinity, undefined]);
+    expect([loads(), kept.age(), kept.snapshot]).toEqual([0, Infinity, undefined]);
     const got = [1, 2, 3].map(() => Promise.resolve(kept.get()));
     await succeed('first');
     expect(await Promise.all(got)).toEqual(['first', 'first', 'first']);
@@ -84,7 +84,7 @@ describe('get()', () => {
     expect(loads()).toBe(2);
     await succeed('second');
     expect(kept.get()).toBe('second');
-    expect(kept.age).toBe(0);
+    expect(kept.age()).toBe(0);
   });
 
   test('past its time waits for the refresh, unless one has failed', async () => {
@@ -213,12 +213,12 @@ describe('a clock that is put back', () => {
   test('leaves the document at the end of its fresh time, from where it ages on', async () => {
     const { kept, clock, fail } = await loaded();
     clock.now = START - 10_000;
-    expect(kept.age).toBe(FRESH);
+    expect(kept.age()).toBe(FRESH);
     const got = kept.get();
     await fail();
     expect(await got).toBe('first');
     clock.now += MAX_AGE - FRESH;
-    expect(kept.age).toBe(MAX_AGE);
+    expect(kept.age()).toBe(MAX_AGE);
   });
 
   test('ends a wait that would be longer than the longest', async () => {
@@ -246,7 +246,7 @@ describe('restore() and purge()', () => {
       expect(kept.get()).toBe('first');
     }
     kept.restore({ value: 'newer', freshFor: FRESH, fetchedAt: START + 50 });
-    expect([kept.get(), kept.age]).toEqual(['newer', 50]);
+    expect([kept.get(), kept.age()]).toEqual(['newer', 50]);
   });
 
   test('purge forgets the document and the failure', async () => {
@@ -255,7 +255,7 @@ describe('restore() and purge()', () => {
     expect(kept.get()).toBe('first');
     await fail();
     kept.purge();
-    expect([kept.age, kept.snapshot]).toEqual([Infinity, undefined]);
+    expect([kept.age(), kept.snapshot]).toEqual([Infinity, undefined]);
     const got = kept.get();
     expect(loads()).toBe(3);
     await succeed('second');

@@ -6,6 +6,9 @@ import { signingKey } from '../support/tokens.js';
 const key = signingKey();
 const valid = { resource: 'https://api.example.com', issuer: 'https://as.example.com' };
 
+/** Options with these servers in place of the one. */
+const several = (authorizationServers: unknown) => ({ resource: valid.resource, authorizationServers });
+
 /** The message of the TypeError that these options meet, as a program without types would give them. */
 function complaint(options: unknown): string {
   try {
@@ -90,6 +93,8 @@ describe('the options of resourceServer', () => {
     ...[null, 'x', [], {}, { keys: [] }, { keys: {} }].map(
       (value) => ['jwks', value, /must be a JWK Set such as/] as const,
     ),
+    ['jwks', { keys: [{ kty: 'EC' }] }, /has no key that verifies signatures/],
+    ['jwks', { keys: [{ ...key.jwk, use: 'enc' }] }, /has no key that verifies signatures/],
     ['jwks', { keys: [{}] }, /"kty"/],
     ['jwks', { keys: [null] }, /"kty"/],
     ['jwks', { keys: [{ kty: 'oct', k: 'a' }] }, /has a secret key/],
@@ -117,6 +122,12 @@ describe('the options of resourceServer', () => {
   });
 
   test.each([
+    ['terms beside a function', { ...several(() => undefined), algorithms: ['HS256'] }, /"algorithms" has "HS256"/],
+    [
+      'terms that each server replaces',
+      { ...several([{ issuer: 'https://a', clientIdClaim: 'azp' }]), clientIdClaim: 5 },
+      /"clientIdClaim"/,
+    ],
     [
       'jwks beside jwksUri',
       { ...valid, jwks: { keys: [key.jwk] }, jwksUri: 'https://a' },
@@ -130,17 +141,17 @@ describe('the options of resourceServer', () => {
     [
       'an issuer twice',
       { resource: valid.resource, authorizationServers: [{ issuer: valid.issuer }, { issuer: valid.issuer }] },
-      /has the issuer .* twice/,
+      /the issuer .* is named twice/,
     ],
     [
       'a server that is a string',
       { resource: valid.resource, authorizationServers: [valid.issuer] },
-      /an authorization server takes an object/,
+      /an entry of "authorizationServers" takes an object/,
     ],
     [
       'a server with a strange option',
       { resource: valid.resource, authorizationServers: [{ issuer: valid.issuer, audiance: 'a' }] },
-      /an authorization server has no option "audiance": did you mean "audience"\?/,
+      /an entry of "authorizationServers" has no option "audiance": did you mean "audience"\?/,
     ],
     [
       'a server with an option of all',

@@ -43,7 +43,7 @@ describe('listedServers', () => {
   ])('%s is a TypeError', (_what, given, issuer) => {
     const { defaults } = bench();
     expect(() => listedServers(given, defaults)).toThrow(
-      new TypeError(`"authorizationServers" has the issuer "${issuer}" twice`),
+      new TypeError(`the issuer "${issuer}" is named twice, by "issuer" or "issuerAliases"`),
     );
   });
 
