@@ -13,7 +13,7 @@ import type { FindAuthorizationServer, TrustedServers } from './trusted-servers.
 import type { Method, Seconds, TokenClaims, TokenVerifier } from './types.js';
 
 /** Options of `resourceServer` that do not depend on how many authorization servers there are. */
-export interface CommonOptions extends TokenTerms {
+export interface CommonOptions extends Omit<TokenTerms, 'issuerAliases'> {
   /** The identifier of this API: an `https` URL without fragment (RFC 9728 section 1.2). Required. */
   readonly resource: string;
   /** Where a token may stand: always `header`, by option also `body` and `query`. Default: `['header']`. RFC 6750 section 2. */
@@ -54,6 +54,8 @@ export interface CommonOptions extends TokenTerms {
 export type OneAuthorizationServer = KeyLocation & {
   /** The issuer identifier of the authorization server, to the last character as it stands in `iss`. */
   readonly issuer: string;
+  /** Further spellings of the issuer in `iss`, such as one with a trailing slash. Default: none. */
+  readonly issuerAliases?: readonly string[];
   readonly authorizationServers?: never;
 };
 
