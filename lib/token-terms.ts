@@ -79,7 +79,7 @@ export function checkedTerms(terms: TokenTerms, resource: string): Terms {
     algorithms: checkedChoice('algorithms', algorithms, ALGORITHMS),
     types: checkedTypes(typ),
     audienceSubstitute: Object.entries(audienceSubstitute).map(
-      ([claim, values]) => [claim, checkedList(`audienceSubstitute.${claim}`, values)] as const,
+      ([claim, values]) => [claim, checkedList('audienceSubstitute', values, ` for ${show(claim)}`)] as const,
     ),
     scopePaths: scopeClaims === undefined ? undefined : checkedPaths(scopeClaims),
     clientIdClaim,
@@ -94,10 +94,12 @@ export function mediaType(typ: string): string {
 }
 
 /** The strings of a list, or the one string that stands for a list. @throws TypeError for none, an empty one, anything else. */
-export function checkedList(name: string, value: unknown): readonly string[] {
+export function checkedList(name: string, value: unknown, where = ''): readonly string[] {
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (list.length > 0 && list.every((item) => typeof item === 'string' && item !== '')) return [...list] as string[];
-  throw new TypeError(`"${name}" must be a string or a list of strings, none of them empty, got ${show(value)}`);
+  throw new TypeError(
+    `"${name}" must be a string or a list of strings${where}, none of them empty, got ${show(value)}`,
+  );
 }
 
 function checkClaimName(name: string, value: unknown): void {
