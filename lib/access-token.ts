@@ -39,7 +39,8 @@ export function checkHeader(header: JsonObject, claims: JsonObject, { types }: T
 /**
  * Now is before `exp` and not before `nbf`. RFC 7519 sections 4.1.4 to 4.1.6.
  *
- * @throws InvalidTokenError also for a time that is missing (`exp`, and `iat` unless it is optional) or no number. An `iat` ahead of now passes.
+ * @throws InvalidTokenError also for a time that is missing (`exp`, and `iat` unless it is optional) or no number. An `iat`
+ *   ahead of now passes.
  */
 export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds, { optionalClaims }: Terms): void {
   const { exp, nbf, iat } = claims;

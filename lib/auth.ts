@@ -31,8 +31,7 @@ class RequestAuth implements Auth {
     return new URL(this.#context.resource);
   }
 
-  /** What JSON and the console see: the token is a secret, and `res.json(auth(req))` easily written. Neither
-   * token nor `resource` is in it. */
+  /** What JSON and the console see, without token and `resource`: `res.json(auth(req))` is easily written. */
   toJSON(): object {
     return Object.fromEntries(Object.entries(this).filter(([name]) => name !== 'token'));
   }

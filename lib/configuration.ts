@@ -24,8 +24,7 @@ export interface CommonOptions extends Omit<TokenTerms, 'issuerAliases'> {
   readonly requireTls?: boolean;
   /** How far the clocks may differ when `exp` and `nbf` are checked, at most 300. Default: 0. RFC 7519 section 4.1.4. */
   readonly clockTolerance?: Seconds;
-  /** Longest use of keys and metadata that cannot be refreshed, because the authorization server is down. 60 to 2592000.
-   * Default: 86400. */
+  /** Longest use of keys and metadata that cannot be refreshed (the server is down). 60 to 2592000. Default: 86400. */
   readonly keyMaxAge?: Seconds;
   /** Longest token that is looked at, in characters. Default: 16384. */
   readonly maxTokenLength?: number;
@@ -63,8 +62,8 @@ export type OneAuthorizationServer = KeyLocation & {
 export interface SeveralAuthorizationServers {
   /**
    * The trusted servers, or a function that finds the one an `iss` names. Its answers are remembered: a server for five
-   * minutes, that there is none for half a minute; ten thousand servers at most, and a thousand issuers without one. What a server does not say of its terms is
-   * taken from the options beside this one.
+   * minutes, that there is none for half a minute; ten thousand servers at most, and a thousand issuers without one. What a
+   * server does not say of its terms is taken from the options beside this one.
    */
   readonly authorizationServers: readonly AuthorizationServer[] | FindAuthorizationServer;
   readonly issuer?: never;

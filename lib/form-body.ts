@@ -45,7 +45,7 @@ export function formValues(body: unknown, name: string): readonly unknown[] {
 }
 
 function ofAsciiForm(values: readonly unknown[], fields: object): readonly unknown[] {
-  // Escaped, so that one look at the text is enough for names and values at any depth.
+  // As one text, so that one look is enough for names and values at any depth.
   if (values.length > 0 && /[\u0080-\uffff]/.test(JSON.stringify(fields))) {
     throw new InvalidRequestError('A form body that carries an access token must be ASCII');
   }

@@ -22,10 +22,17 @@ const HINTS = {
     'synchronize the clock, or set "clockTolerance"',
 } as const;
 
-/** Looks at a token that was refused; `terms` are those of the issuer it names, undefined for one that is not trusted. Its signature is not verified: nothing of it gets into a hint. */
+/**
+ * Looks at a token that was refused; `terms` are those of the issuer it names, undefined for one that is not trusted. Its
+ * signature is not verified: nothing of it gets into a hint.
+ */
 export type Hinter = (header: JsonObject, claims: JsonObject, terms: Terms | undefined, now: Seconds) => void;
 
-/** `issuers`: the spellings that are trusted. Warns the operator once of each mistake, by `process.emitWarning` and on the diagnostics channel. */
+/**
+ * Warns the operator once of each mistake, by `process.emitWarning` and on the diagnostics channel.
+ *
+ * @param issuers The spellings that are trusted.
+ */
 export function hinter(issuers: Iterable<string>): Hinter {
   const folded = new Set(Array.from(issuers, fold));
   const told = new Set<string>();

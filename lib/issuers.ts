@@ -51,7 +51,8 @@ export interface EntraIdTokens {
  * Microsoft Entra ID, one tenant of the global cloud. `typ` is `JWT`, the client is in `azp` (1.0: `appid`), scope is in
  * `scp`, the token's identifier in `uti` instead of `jti`. An ID token has no `azp` or `appid` and is refused. The keys are
  * named, because the issuer of 1.0 is on another host than its metadata, and are those of the tenant, because the common set
- * has keys that are good for one tenant only. Roles are no scope here: use `requireClaim('roles', …)`. Does not check `tid`: the issuer is the tenant.
+ * has keys that are good for one tenant only. Roles are no scope here: use
+ * `requireClaim('roles', …)`. Does not check `tid`: the issuer is the tenant.
  * @throws TypeError for mistakes in the options.
  */
 export function entraId(options: EntraIdTokens & { readonly tenantId: string }): VendorServerWithKeys {

@@ -64,8 +64,8 @@ function isPublicKey(jwk: unknown): jwk is JWK {
 
 /** RFC 7517 sections 4.2 and 4.3. */
 function isForSignatures({ use, key_ops: operations }: JWK): boolean {
-  const mayVerify = operations === undefined || (Array.isArray(operations) && operations.includes('verify'));
-  return (use === undefined || use === 'sig') && mayVerify;
+  const isAllowed = operations === undefined || (Array.isArray(operations) && operations.includes('verify'));
+  return (use === undefined || use === 'sig') && isAllowed;
 }
 
 /** Whether a key could verify a signature of some algorithm, by what it says of itself. */

@@ -76,14 +76,14 @@ export function checkedTerms(terms: TokenTerms, resource: string): Terms {
   checkObject('"audienceSubstitute"', audienceSubstitute);
   return {
     audiences: new Set(checkedList('audience', audience)),
-    algorithms: checkedChoice('algorithms', algorithms, ALGORITHMS),
+    algorithms: checkedChoice('algorithms', algorithms, ALGORITHMS, 1),
     types: checkedTypes(typ),
     audienceSubstitute: Object.entries(audienceSubstitute).map(
       ([claim, values]) => [claim, checkedList('audienceSubstitute', values, ` for ${show(claim)}`)] as const,
     ),
     scopePaths: scopeClaims === undefined ? undefined : checkedPaths(scopeClaims),
     clientIdClaim,
-    optionalClaims: checkedChoice('optionalClaims', optionalClaims, ['sub', 'iat', 'jti']),
+    optionalClaims: checkedChoice('optionalClaims', optionalClaims, ['sub', 'iat', 'jti'], 0),
     requiredClaims: checkedValues(requiredClaims),
   };
 }
@@ -107,10 +107,9 @@ function checkClaimName(name: string, value: unknown): void {
   throw new TypeError(`"${name}" must be the name of a claim, such as "client_id", got ${show(value)}`);
 }
 
-function checkedChoice(name: string, list: unknown, choice: readonly string[]): ReadonlySet<string> {
+function checkedChoice(name: string, list: unknown, choice: readonly string[], least: number): ReadonlySet<string> {
   const valid = `it takes a list of ${choice.join(', ')}`;
-  if (!Array.isArray(list)) throw new TypeError(`"${name}" got ${show(list)}: ${valid}`);
-  if (list.length === 0 && name === 'algorithms') throw new TypeError(`"algorithms" got an empty list: ${valid}`);
+  if (!Array.isArray(list) || list.length < least) throw new TypeError(`"${name}" got ${show(list)}: ${valid}`);
   for (const item of list as unknown[]) {
     // A key that verifies HS256 also signs: every resource server could mint tokens. RFC 8725 sections 3.1 and 3.5.
     if (typeof item !== 'string' || !choice.includes(item)) {
