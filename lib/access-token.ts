@@ -18,7 +18,7 @@ const FOREIGN_CLAIMS = [
   'status_list',
   'token_introspection',
 ];
-const WRONG_TYPE = 'The token is not an access token by its type';
+export const WRONG_TYPE = 'The token is not an access token by its type';
 
 /**
  * The header says that this is an access token, and nothing that we would have to understand and do not.
@@ -48,8 +48,18 @@ export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds,
   if (!isTime(exp) || !hasIat || (nbf !== undefined && !isTime(nbf))) {
     throw new InvalidTokenError('The access token has no valid times');
   }
+  checkNow({ exp, nbf }, now, tolerance);
+}
+
+interface Times {
+  readonly exp?: Seconds | undefined;
+  readonly nbf?: Seconds | undefined;
+}
+
+/** Now is before `exp` and not before `nbf`, where the token has them. They are numbers. @throws InvalidTokenError */
+export function checkNow({ exp, nbf }: Times, now: Seconds, tolerance: Seconds): void {
   // Written so that a time that is none refuses.
-  if (!(now < exp + tolerance)) throw new InvalidTokenError('The access token expired');
+  if (exp !== undefined && !(now < exp + tolerance)) throw new InvalidTokenError('The access token expired');
   if (nbf !== undefined && !(now >= nbf - tolerance)) throw new InvalidTokenError('The access token is not valid yet');
 }
 
@@ -84,15 +94,20 @@ export function checkRequired(claims: JsonObject, terms: Terms): asserts claims 
     if (claims[name] === undefined && terms.optionalClaims.has(name)) continue;
     if (!isText(claims[name])) throw new InvalidTokenError(`The access token has no ${name}`);
   }
-  for (const [name, value] of terms.requiredClaims) {
+  checkValues(claims, terms);
+}
+
+/** @throws InvalidTokenError unless `requiredClaims` have their values. */
+export function checkValues(claims: JsonObject, { requiredClaims }: Terms): void {
+  for (const [name, value] of requiredClaims) {
     if (claimAt(claims, [name]) !== value) throw new InvalidTokenError('The access token is not of the accepted kind');
   }
 }
 
-function isText(value: unknown): value is string {
+export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }
 
-function isTime(value: unknown): value is Seconds {
+export function isTime(value: unknown): value is Seconds {
   return Number.isFinite(value);
 }

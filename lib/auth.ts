@@ -12,7 +12,7 @@ class RequestAuth implements Auth {
   readonly clientId: string;
   readonly subject: string;
   readonly issuer: string;
-  readonly expiresAt: number;
+  declare readonly expiresAt?: number;
   readonly #context: Context;
 
   constructor({ token, scheme }: Credentials, { claims, scopes, clientId }: VerifiedToken, context: Context) {
@@ -23,7 +23,7 @@ class RequestAuth implements Auth {
     this.clientId = clientId;
     this.subject = claims.sub ?? clientId;
     this.issuer = claims.iss;
-    this.expiresAt = claims.exp;
+    if (claims.exp !== undefined) this.expiresAt = claims.exp;
     this.#context = context;
   }
 

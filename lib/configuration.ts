@@ -1,79 +1,19 @@
 import { sendJson } from './answer.js';
-import type { Context, OnError } from './answer.js';
+import type { Context } from './answer.js';
 import { SERVER_OPTIONS } from './authorization-servers.js';
-import type { AuthorizationServer, Defaults, GivenServer, KeyLocation } from './authorization-servers.js';
-import type { Fetch } from './fetch-json.js';
+import type { Defaults, GivenServer, TrustedServer } from './authorization-servers.js';
 import { hinter } from './hints.js';
 import { jwtVerifier } from './jwt.js';
 import { checkCount, checkNames, checkPrintable, checkSeconds, checkType, checkUrl, show } from './options.js';
+import type { CommonOptions, ResourceServerOptions } from './resource-server-options.js';
+import { TokenCache } from './token-cache.js';
 import { checkedTerms, TERM_OPTIONS } from './token-terms.js';
 import type { TokenTerms } from './token-terms.js';
+import { tokenVerifier } from './token-verifier.js';
+import type { IntrospectAt } from './token-verifier.js';
 import { foundServers, listedServers } from './trusted-servers.js';
-import type { FindAuthorizationServer, TrustedServers } from './trusted-servers.js';
-import type { Method, Seconds, TokenClaims, TokenVerifier } from './types.js';
-
-/** Options of `resourceServer` that do not depend on how many authorization servers there are. */
-export interface CommonOptions extends Omit<TokenTerms, 'issuerAliases'> {
-  /** The identifier of this API: an `https` URL without fragment (RFC 9728 section 1.2). Required. */
-  readonly resource: string;
-  /** Where a token may stand: always `header`, by option also `body` and `query`. Default: `['header']`. RFC 6750 section 2. */
-  readonly methods?: readonly Method[];
-  /** Lets requests without a token pass as anonymous; one with a bad token is refused all the same. Default: false. */
-  readonly allowMissingToken?: boolean;
-  /** Refuses tokens on requests that are not `req.secure`; behind a proxy set Express's `trust proxy`. Default: false. */
-  readonly requireTls?: boolean;
-  /** How far the clocks may differ when `exp` and `nbf` are checked, at most 300. Default: 0. RFC 7519 section 4.1.4. */
-  readonly clockTolerance?: Seconds;
-  /** Longest use of keys and metadata that cannot be refreshed (the server is down). 60 to 2592000. Default: 86400. */
-  readonly keyMaxAge?: Seconds;
-  /** Longest token that is looked at, in characters. Default: 16384. */
-  readonly maxTokenLength?: number;
-  /**
-   * The last word on a token that was found good: anything but `true` refuses it (401 `invalid_token`), and what it throws
-   * goes to Express (500). Default: none.
-   */
-  readonly acceptToken?: (claims: TokenClaims) => boolean | Promise<boolean>;
-  /** Whether a granted scope includes another, as `files` may include `files:read`. Default: none does. */
-  readonly impliesScope?: (granted: string, required: string) => boolean;
-  /** The `realm` of every challenge. Default: the `resource`. RFC 9110 section 11.5. */
-  readonly realm?: string;
-  /** A page about errors, sent as `error_uri`. Default: none. RFC 6750 section 3. */
-  readonly errorUri?: string;
-  /** Whether answers say in words what is wrong (`error_description`). Default: true. */
-  readonly errorDescription?: boolean;
-  /** Answers refusals, and 503, in place of the default JSON. See also `problemDetails`. */
-  readonly onError?: OnError;
-  /** Replaces Node's `fetch`, for proxies and private certificate authorities. */
-  readonly fetch?: Fetch;
-  /** The time, in seconds since 1970. Default: the system's. For tests. */
-  readonly clock?: () => Seconds;
-}
-
-/** One authorization server, described in place. */
-export type OneAuthorizationServer = KeyLocation & {
-  /** The issuer identifier of the authorization server, to the last character as it stands in `iss`. */
-  readonly issuer: string;
-  /** Further spellings of the issuer in `iss`, such as one with a trailing slash. Default: none. */
-  readonly issuerAliases?: readonly string[];
-  readonly authorizationServers?: never;
-};
-
-/** Several authorization servers. The `iss` of a token selects among them, and never adds one. */
-export interface SeveralAuthorizationServers {
-  /**
-   * The trusted servers, or a function that finds the one an `iss` names. Its answers are remembered: a server for five
-   * minutes, that there is none for half a minute; ten thousand servers at most, and a thousand issuers without one. What a
-   * server does not say of its terms is taken from the options beside this one.
-   */
-  readonly authorizationServers: readonly AuthorizationServer[] | FindAuthorizationServer;
-  readonly issuer?: never;
-  readonly jwksUri?: never;
-  readonly jwks?: never;
-  readonly issuerAliases?: never;
-}
-
-/** Options of `resourceServer`: whom to trust, and what to answer. */
-export type ResourceServerOptions = CommonOptions & (OneAuthorizationServer | SeveralAuthorizationServers);
+import type { TrustedServers } from './trusted-servers.js';
+import type { Method, Seconds, TokenVerifier } from './types.js';
 
 /** The options, checked, with every default in its place. */
 export interface Configuration {
@@ -84,12 +24,13 @@ export interface Configuration {
   readonly acceptToken: CommonOptions['acceptToken'];
   readonly verify: TokenVerifier;
   readonly servers: TrustedServers;
+  readonly tokens: TokenCache;
   readonly context: Context;
 }
 
 const COMMON_OPTIONS = (
   'resource methods allowMissingToken requireTls clockTolerance keyMaxAge maxTokenLength acceptToken ' +
-  'impliesScope realm errorUri errorDescription onError fetch clock authorizationServers'
+  'maxCachedTokens introspectAt impliesScope realm errorUri errorDescription onError fetch clock authorizationServers'
 ).split(' ');
 /** More would outlive what a token's expiry is for. RFC 7519 section 4.1.4: "usually no more than a few minutes". */
 const MAX_CLOCK_TOLERANCE: Seconds = 300;
@@ -99,6 +40,7 @@ const MIN_KEY_AGE: Seconds = 60;
 const MAX_KEY_AGE: Seconds = 30 * 86_400;
 /** As much as Node takes in all headers together. */
 const DEFAULT_TOKEN_LENGTH = 16384;
+const DEFAULT_CACHED_TOKENS = 10_000;
 
 /** Checks every option once. @throws TypeError that names the option, what came, and what to type. */
 export function configure(options: ResourceServerOptions): Configuration {
@@ -110,6 +52,7 @@ export function configure(options: ResourceServerOptions): Configuration {
     clockTolerance = 0,
     maxTokenLength = DEFAULT_TOKEN_LENGTH,
     keyMaxAge = DEFAULT_KEY_AGE,
+    maxCachedTokens = DEFAULT_CACHED_TOKENS,
   } = options;
   checkUrl('resource', resource, 'https://api.example.com');
   checkPrintable('realm', realm);
@@ -117,6 +60,7 @@ export function configure(options: ResourceServerOptions): Configuration {
   checkSeconds('clockTolerance', clockTolerance, 0, MAX_CLOCK_TOLERANCE);
   checkSeconds('keyMaxAge', keyMaxAge, MIN_KEY_AGE, MAX_KEY_AGE);
   checkCount('maxTokenLength', maxTokenLength);
+  checkCount('maxCachedTokens', maxCachedTokens);
   for (const name of ['allowMissingToken', 'requireTls', 'errorDescription'] as const) {
     checkType(name, options[name], 'boolean');
   }
@@ -127,15 +71,19 @@ export function configure(options: ResourceServerOptions): Configuration {
   const clock = options.clock === undefined ? systemClock : checkedClock(options.clock);
   const terms = commonTerms(options);
   checkedTerms(terms, resource); // here as well, because a function would be the first to use them
-  const servers = chooseServers(options, { terms, resource, fetch, clock, maxAge: keyMaxAge });
+  const tokens = new TokenCache(maxCachedTokens, clock);
+  const outside = { fetch, clock, maxAge: keyMaxAge };
+  const servers = chooseServers(options, { terms, resource, clockTolerance, tokens, ...outside });
+  const verifyJwt = jwtVerifier(servers.find, clock, clockTolerance, hinter(servers.issuers));
   return {
     methods: checkedMethods(options.methods),
     allowMissingToken: options.allowMissingToken ?? false,
     requireTls: options.requireTls ?? false,
     maxTokenLength,
     acceptToken: options.acceptToken,
-    verify: jwtVerifier(servers.find, clock, clockTolerance, hinter(servers.issuers)),
+    verify: tokenVerifier(verifyJwt, servers.find, checkedIntrospectAt(options.introspectAt, servers)),
     servers,
+    tokens,
     context: {
       resource,
       realm,
@@ -154,8 +102,8 @@ function commonTerms(options: ResourceServerOptions): TokenTerms {
 
 function chooseServers(options: ResourceServerOptions, defaults: Defaults): TrustedServers {
   const { authorizationServers } = options;
-  const { issuer, jwksUri, jwks, issuerAliases }: GivenServer = options;
-  const server = { issuer, jwksUri, jwks, issuerAliases };
+  const { issuer, jwksUri, jwks, issuerAliases, introspection }: GivenServer = options;
+  const server = { issuer, jwksUri, jwks, issuerAliases, introspection };
   if (authorizationServers === undefined) return listedServers([server], defaults);
   for (const [name, value] of Object.entries(server)) {
     if (value === undefined) continue;
@@ -168,6 +116,29 @@ function chooseServers(options: ResourceServerOptions, defaults: Defaults): Trus
   throw new TypeError(
     `"authorizationServers" must be a list such as ${example}, or a function that finds the server of an issuer, got ${show(authorizationServers)}`,
   );
+}
+
+/** Nobody is asked about a token without the user's word; where only one server introspects, that it does is the word. */
+function checkedIntrospectAt(option: unknown, servers: TrustedServers): IntrospectAt {
+  if (typeof option === 'function') return option as IntrospectAt;
+  const introspecting = new Map([...servers.known()].filter(([, { introspection }]) => introspection !== undefined));
+  if (option === undefined) {
+    if (introspecting.size <= 1) return [...introspecting.values()];
+    throw new TypeError(
+      'several servers have "introspection": say with "introspectAt" which issuers are asked about an opaque token, and in ' +
+        'which order. Each of them sees the token, and could use it',
+    );
+  }
+  if (!Array.isArray(option)) {
+    throw new TypeError(
+      `"introspectAt" must be a list of issuers, or a function that returns one, got ${show(option)}`,
+    );
+  }
+  return option.map((issuer: unknown): TrustedServer => {
+    const server = introspecting.get(issuer as string);
+    if (server !== undefined) return server;
+    throw new TypeError(`"introspectAt" has ${show(issuer)}, which is not a listed server with "introspection"`);
+  });
 }
 
 function checkedMethods(methods: unknown = ['header']): ReadonlySet<Method> {

@@ -3,6 +3,12 @@ import { InvalidTokenError } from './errors.js';
 /** A JSON object of unknown content. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** Header and payload of a JWT, not verified. */
+export interface Jwt {
+  readonly header: JsonObject;
+  readonly claims: JsonObject;
+}
+
 // RFC 7515 sections 2 and 7.1: base64url without padding. The unused bits of the last character are zero (RFC 4648
 // section 3.5), so that a token has one spelling only.
 const BASE64URL = '(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?';
@@ -16,7 +22,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  *
  * @throws InvalidTokenError for anything else: an encrypted token, an opaque one, padding, invalid UTF-8, trailing text.
  */
-export function decodeJwt(token: string): { readonly header: JsonObject; readonly claims: JsonObject } {
+export function decodeJwt(token: string): Jwt {
   const { header, payload } = COMPACT_JWS.exec(token)?.groups ?? {};
   return { header: parseObject(header), claims: parseObject(payload) };
 }

@@ -27,6 +27,17 @@ export type DiagnosticsEvent =
       readonly event: 'refreshed' | 'failed' | 'stale';
       /** For `failed`: a constant sentence that names the setting to look at. */
       readonly reason: string | undefined;
+    }
+  | {
+      /**
+       * A question to an introspection endpoint failed; failures came one after another, so that it is left alone for a while;
+       * it answers again.
+       */
+      readonly type: 'introspection';
+      readonly issuer: string;
+      readonly event: 'failed' | 'paused' | 'recovered';
+      /** For `failed` and `paused`: a constant sentence that names the setting to look at. */
+      readonly reason: string | undefined;
     };
 
 const events = channel('express-oauth2-resource-server');

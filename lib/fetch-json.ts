@@ -13,14 +13,41 @@ export type Fetch = typeof globalThis.fetch;
 
 /** The server answered, but not with the document asked for: another address may still have it. */
 export class UnusableAnswerError extends VerificationUnavailableError {
-  /** @param wait For how long the server asks not to be asked again: its `Retry-After`. */
+  /**
+   * @param wait For how long the server asks not to be asked again: its `Retry-After`.
+   * @param answeredWith The status of the answer.
+   */
   constructor(
     reason: string,
     readonly wait: Seconds = 0,
+    readonly answeredWith = 200,
   ) {
     super(reason, Math.min(Math.max(wait, 5), 30)); // not less than the default, not more than the longest pause
     this.name = 'VerificationUnavailableError'; // what it is to everybody outside
   }
+}
+
+/** There was no connection, or it broke off; not for want of time. */
+export class ConnectionError extends VerificationUnavailableError {
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'VerificationUnavailableError'; // what it is to everybody outside
+  }
+}
+
+/** What is asked for. */
+export interface Wanted {
+  readonly url: URL;
+  /** What comes back, for the operator's message. */
+  readonly what: string;
+  /** The accepted ones, lower case. */
+  readonly mediaTypes: readonly string[];
+}
+
+/** A body that came in time, whole, with status 200 and an accepted media type. */
+interface Answer {
+  readonly body: Buffer;
+  readonly headers: Headers;
 }
 
 /** A document, and for how long its `Cache-Control` lets it count as fresh; undefined when it does not say. */
@@ -29,11 +56,14 @@ export interface FetchedJson {
   readonly maxAge: Seconds | undefined;
 }
 
+/** The time for one document, headers and body together. */
+export function timeLimit(): AbortSignal {
+  return AbortSignal.timeout(TIMEOUT);
+}
+
 /**
- * The JSON object at `url`, by GET. The one way in which documents enter: no redirect is followed, time and size are bounded.
+ * The JSON object at a URL, by GET.
  *
- * @param what The document, for the operator's message.
- * @param mediaTypes The accepted ones, lower case.
  * @throws UnusableAnswerError for any status but 200, another media type, too many bytes, or what is no JSON object.
  * @throws VerificationUnavailableError when there was no answer in time.
  */
@@ -43,38 +73,61 @@ export async function fetchJson(
   mediaTypes: readonly string[],
   fetch: Fetch,
 ): Promise<FetchedJson> {
-  const signal = AbortSignal.timeout(TIMEOUT); // covers the body as well
+  const { body, headers } = await exchange({ url, what, mediaTypes }, fetch, timeLimit());
+  return { document: parseObject(body, what), maxAge: maxAge(headers) };
+}
+
+/**
+ * One request, and its answer. The one way in which anything enters: no redirect is followed, time and size are bounded.
+ *
+ * @throws UnusableAnswerError for any status but 200, another media type, or too many bytes.
+ * @throws ConnectionError when there was no connection, or it broke off.
+ * @throws VerificationUnavailableError when there was no answer in time.
+ */
+export async function exchange(
+  { url, what, mediaTypes }: Wanted,
+  fetch: Fetch,
+  signal: AbortSignal,
+  { headers, ...init }: { method?: string; headers?: Readonly<Record<string, string>>; body?: string } = {},
+): Promise<Answer> {
   const response = await inTime(signal, `${what} could not be fetched: no connection, or no answer in time`, () =>
-    fetch(url, { signal, redirect: 'manual', headers: { accept: mediaTypes.join(', ') } }),
+    fetch(url, { ...init, signal, redirect: 'manual', headers: { ...headers, accept: mediaTypes.join(', ') } }),
   );
   const mediaType = response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (response.status !== 200 || !mediaTypes.includes(mediaType)) {
     response.body?.cancel().catch(() => undefined); // frees the connection; why it was refused is known already
     throw new UnusableAnswerError(
       response.status === 200
-        ? `${what} came with a media type that is not JSON`
+        ? `${what} came with a media type that is not ${mediaTypes.includes('application/json') ? 'JSON' : 'the one asked for'}`
         : `${what} came with a status that is not 200`,
       retryAfter(response.headers),
+      response.status,
     );
   }
   const body = await inTime(signal, `${what} broke off, or did not end in time`, () => readBody(response));
   if (body === undefined) throw new UnusableAnswerError(`${what} is larger than ${MAX_BYTES} bytes`);
-  return { document: parseObject(body, what), maxAge: maxAge(response.headers) };
+  return { body, headers: response.headers };
 }
 
-/** What `step` gives before the signal ends its time, also where a `fetch` of the user's does not heed the signal. */
+/** What `work` gives, unless the signal ends its time before. */
+export async function unlessLate<T>(signal: AbortSignal, failure: string, work: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_resolve, reject) => {
+    const fail = () => {
+      reject(new VerificationUnavailableError(failure));
+    };
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+  return Promise.race([work, late]);
+}
+
+/** What `step` gives in time, also where a `fetch` of the user's does not heed the signal. */
 async function inTime<T>(signal: AbortSignal, failure: string, step: () => Promise<T>): Promise<T> {
   try {
     signal.throwIfAborted();
-    const timeout = new Promise<never>((_resolve, reject) => {
-      signal.addEventListener('abort', () => {
-        reject(new Error(failure));
-      });
-    });
-    timeout.catch(() => undefined); // nobody waits for it when the step throws at once
-    return await Promise.race([step(), timeout]);
+    return await unlessLate(signal, failure, step());
   } catch {
-    throw new VerificationUnavailableError(failure);
+    throw signal.aborted ? new VerificationUnavailableError(failure) : new ConnectionError(failure);
   }
 }
 
@@ -105,7 +158,8 @@ function retryAfter(headers: Headers): Seconds {
   return seconds === undefined ? 0 : Number(seconds);
 }
 
-function parseObject(body: Buffer, what: string): Readonly<Record<string, unknown>> {
+/** @throws UnusableAnswerError when it is none. */
+export function parseObject(body: Uint8Array, what: string): Readonly<Record<string, unknown>> {
   let document: unknown;
   try {
     document = JSON.parse(utf8.decode(body));

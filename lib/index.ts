@@ -2,12 +2,16 @@ export { problemDetails } from './answer.js';
 export type { AuthError, OnError } from './answer.js';
 export { auth } from './auth.js';
 export type { AuthorizationServer, KeyLocation } from './authorization-servers.js';
-export type {
-  CommonOptions,
-  OneAuthorizationServer,
-  ResourceServerOptions,
-  SeveralAuthorizationServers,
-} from './configuration.js';
+export { bearerToken } from './bearer-authentication.js';
+export type { OwnToken } from './bearer-authentication.js';
+export {
+  clientSecretBasic,
+  clientSecretJwt,
+  clientSecretPost,
+  privateKeyJwt,
+  tlsClientAuth,
+} from './client-authentication.js';
+export type { AssertionOptions, Authenticated, ClientAuthentication } from './client-authentication.js';
 export type { DiagnosticsEvent } from './diagnostics.js';
 export { errorHandler } from './error-handler.js';
 export {
@@ -21,9 +25,17 @@ export {
 export type { Fetch } from './fetch-json.js';
 export { checkAnyScope, checkClaim, checkScope, requireAnyScope, requireClaim, requireScope } from './guards.js';
 export type { ClaimTest } from './guards.js';
+export type { IntrospectionOptions, SignedAnswers } from './introspection-options.js';
 export type { CachedKeys, KeyCache } from './key-cache.js';
 export { resourceServer } from './resource-server.js';
 export type { ResourceServer } from './resource-server.js';
+export type {
+  CommonOptions,
+  OneAuthorizationServer,
+  ResourceServerOptions,
+  SeveralAuthorizationServers,
+} from './resource-server-options.js';
 export type { TokenTerms } from './token-terms.js';
+export type { SelectIntrospection } from './token-verifier.js';
 export type { FindAuthorizationServer } from './trusted-servers.js';
 export type { Auth, Method, Seconds, TokenClaims } from './types.js';

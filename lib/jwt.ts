@@ -1,18 +1,17 @@
-import { compactVerify, errors } from 'jose';
-import type { CryptoKey } from 'jose';
 import { checkAudience, checkHeader, checkRequired, checkTimes } from './access-token.js';
-import { scopesAt, splitScope } from './claims.js';
 import { decodeJwt } from './decode.js';
-import type { JsonObject } from './decode.js';
+import type { Jwt } from './decode.js';
 import { InvalidTokenError } from './errors.js';
 import type { Hinter } from './hints.js';
 import { ALGORITHMS } from './key-set.js';
 import type { KeySource } from './keys.js';
+import { checkSignature, NO_KEY } from './signature.js';
 import type { Terms } from './token-terms.js';
-import type { Seconds, TokenClaims, TokenVerifier, VerifiedToken } from './types.js';
+import type { Seconds, VerifiedToken } from './types.js';
+import { verifiedToken } from './verified-token.js';
 
-/** An authorization server whose tokens are accepted, on what terms, and with which keys. */
-export interface TrustedServer {
+/** An authorization server whose JWTs are accepted, on what terms, and with which keys. */
+export interface JwtServer {
   /** The spellings of its issuer in `iss`; the first is the issuer identifier. */
   readonly issuers: readonly [string, ...string[]];
   readonly terms: Terms;
@@ -20,11 +19,14 @@ export interface TrustedServer {
 }
 
 /** The trusted server that an `iss` names, or undefined. */
-export type ServerFinder = (issuer: unknown) => TrustedServer | undefined | Promise<TrustedServer | undefined>;
+export type ServerFinder<Server extends JwtServer = JwtServer> = (
+  issuer: unknown,
+) => Server | undefined | Promise<Server | undefined>;
+
+/** Checks one token. `jwt` is what `decodeJwt` made of it, where somebody has looked already. */
+export type JwtVerifier = (token: string, jwt?: Jwt) => Promise<VerifiedToken>;
 
 const BAD_ALGORITHM = 'The access token is signed with an algorithm that is not accepted here';
-const NO_KEY = 'The access token is signed with a key that its issuer does not have';
-const BAD_SIGNATURE = 'The access token has a wrong signature';
 
 /**
  * Verifies JWT access tokens. RFC 9068 section 4, RFC 8725.
@@ -37,9 +39,9 @@ export function jwtVerifier(
   clock: () => Seconds,
   clockTolerance: Seconds,
   hint: Hinter,
-): TokenVerifier {
-  return async (token) => {
-    const { header, claims } = decodeJwt(token);
+): JwtVerifier {
+  return async (token, jwt = decodeJwt(token)) => {
+    const { header, claims } = jwt;
     const { alg, kid } = header;
     if (typeof alg !== 'string' || !ALGORITHMS.includes(alg)) throw new InvalidTokenError(BAD_ALGORITHM);
     if (kid !== undefined && typeof kid !== 'string') throw new InvalidTokenError(NO_KEY);
@@ -54,54 +56,10 @@ export function jwtVerifier(
       checkAudience(claims, terms);
       checkRequired(claims, terms);
       await checkSignature(token, alg, kid, keys);
-      return verified(claims, terms);
+      return verifiedToken(claims, terms);
     } catch (error) {
       if (error instanceof InvalidTokenError) hint(header, claims, server?.terms, clock());
       throw error;
     }
   };
-}
-
-/** A key that is not at hand, or that does not fit, may be a new one: the authorization server is asked, but not too often. */
-async function checkSignature(token: string, alg: string, kid: string | undefined, keys: KeySource): Promise<void> {
-  const atHand = await keys.find(alg, kid);
-  if (await isSignedByAny(atHand, token, alg)) return;
-  const newer = await keys.findNewer(alg, kid);
-  if (newer !== atHand && (await isSignedByAny(newer, token, alg))) return;
-  throw new InvalidTokenError(newer.length === 0 ? NO_KEY : BAD_SIGNATURE);
-}
-
-async function isSignedByAny(keys: readonly CryptoKey[], token: string, alg: string): Promise<boolean> {
-  for (const key of keys) {
-    if (await isSignedBy(key, token, alg)) return true;
-  }
-  return false;
-}
-
-async function isSignedBy(key: CryptoKey, token: string, alg: string): Promise<boolean> {
-  try {
-    await compactVerify(token, key, { algorithms: [alg] });
-    return true;
-  } catch (error) {
-    // The only answer that means "bad" now that shape, alg and crit are checked; anything else is a bug of ours.
-    if (error instanceof errors.JWSSignatureVerificationFailed) return false;
-    throw error;
-  }
-}
-
-function verified(claims: TokenClaims & JsonObject, { scopePaths, clientIdClaim }: Terms): VerifiedToken {
-  deepFreeze(claims);
-  const scopes = scopePaths === undefined ? splitScope(claims.scope) : scopesAt(claims, scopePaths);
-  return { claims, scopes: Object.freeze(scopes) as string[], clientId: String(claims[clientIdClaim]) };
-}
-
-/** Frozen without recursion: a token can nest deeper than the stack reaches. */
-function deepFreeze(claims: object): void {
-  const open: object[] = [claims];
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    Object.freeze(value);
-    for (const member of Object.values(value) as unknown[]) {
-      if (typeof member === 'object' && member !== null) open.push(member);
-    }
-  }
 }

@@ -1,5 +1,5 @@
+import { BackOff } from './back-off.js';
 import { VerificationUnavailableError } from './errors.js';
-import { UnusableAnswerError } from './fetch-json.js';
 import type { Seconds } from './types.js';
 
 /** Something fetched, and how long it counts as fresh. */
@@ -16,16 +16,12 @@ export interface Snapshot<T> extends Fetched<T> {
 /** What became of a document, for the operator. */
 export type KeptEvent = 'refreshed' | 'failed' | 'stale';
 
-/** First wait after a failure, and the longest; doubled with each failure in between. */
-const FIRST_WAIT: Seconds = 1;
-const LONGEST_WAIT: Seconds = 30;
-
 /**
  * One remote document: fetched when it is first needed, kept, and fetched again ahead of need.
  *
  * - In the first half of its fresh time it is served as it is; in the second half one refresh runs in the background.
  * - When refreshing fails it is served on, until `maxAge` after it was fetched, and never longer.
- * - After a failure nobody asks again before a wait that doubles, with jitter, or that the server named (`Retry-After`).
+ * - After a failure nobody asks again before a wait (`BackOff`).
  * - Simultaneous callers share one fetch. There is no timer: without callers nothing happens.
  */
 export class Kept<T> {
@@ -37,7 +33,7 @@ export class Kept<T> {
   #pending: Promise<T> | undefined;
   /** Counts purges, so that what was asked for before one is not kept after it. */
   #generation = 0;
-  #failed: Failure | undefined;
+  readonly #backOff: BackOff;
 
   constructor(
     load: () => Promise<Fetched<T>>,
@@ -49,6 +45,7 @@ export class Kept<T> {
     this.#clock = clock;
     this.#maxAge = maxAge;
     this.#report = report;
+    this.#backOff = new BackOff(clock);
   }
 
   /** The document. Throws `VerificationUnavailableError`, by a promise, when there is none that may be used. */
@@ -60,7 +57,7 @@ export class Kept<T> {
     const refreshed = this.refresh();
     // Past its time without a failure lately, nobody has asked for long: what was withdrawn meanwhile must not serve once
     // more. While failures are recent nobody waits for the next attempt.
-    if (age >= kept.freshFor && !this.#failedWithin(kept.freshFor)) {
+    if (age >= kept.freshFor && !this.#backOff.failedWithin(kept.freshFor)) {
       const generation = this.#generation;
       return refreshed.catch((error: unknown) => {
         if (generation !== this.#generation) throw error; // purged meanwhile
@@ -74,10 +71,8 @@ export class Kept<T> {
   /** Fetches it anew, together with whoever is at it. Rejects with the last failure while it is too early to ask again. */
   refresh(): Promise<T> {
     if (this.#pending !== undefined) return this.#pending;
-    const failed = this.#failed;
-    const wait = failed === undefined ? 0 : failed.until - this.#clock();
-    // A wait longer than the longest is a clock that was put back.
-    if (failed !== undefined && wait > 0 && wait <= LONGEST_WAIT) return Promise.reject(tooEarly(failed.error, wait));
+    const { left, error } = this.#backOff;
+    if (left > 0 && error !== undefined) return Promise.reject(tooEarly(error, left));
     const pending = this.#fetch().finally(() => {
       if (this.#pending === pending) this.#pending = undefined;
     });
@@ -108,7 +103,7 @@ export class Kept<T> {
   /** Forgets everything: the next caller fetches. */
   purge(): void {
     this.#kept = undefined;
-    this.#failed = undefined;
+    this.#backOff.succeeded();
     this.#pending = undefined;
     this.#generation++;
   }
@@ -119,7 +114,7 @@ export class Kept<T> {
       const fetched = await this.#load();
       if (generation !== this.#generation) return fetched.value;
       this.#kept = { ...fetched, fetchedAt: this.#clock() };
-      this.#failed = undefined;
+      this.#backOff.succeeded();
       this.#report('refreshed');
       return fetched.value;
     } catch (thrown) {
@@ -130,33 +125,15 @@ export class Kept<T> {
   }
 
   #noteFailure(error: Error): void {
-    const at = this.#clock();
-    const before = this.#failed?.count ?? 0;
-    // Nobody was asked, because what this depends on is itself in a pause: wait as long as that, and count nothing.
-    const isPaused = error instanceof PausedError;
-    const doubled = Math.min(FIRST_WAIT * 2 ** before, LONGEST_WAIT) * (0.5 + Math.random() / 2);
-    const asked = error instanceof UnusableAnswerError ? error.wait : 0;
-    const wait = isPaused ? error.left : Math.min(Math.max(doubled, asked), LONGEST_WAIT);
-    this.#failed = { count: isPaused ? before : before + 1, error, at, until: at + wait };
+    if (error instanceof PausedError) this.#backOff.paused(error, error.left);
+    else this.#backOff.failed(error);
     this.#report('failed', error);
-  }
-
-  #failedWithin(time: Seconds): boolean {
-    return this.#failed !== undefined && Math.abs(this.#clock() - this.#failed.at) < time;
   }
 
   #stale({ value }: Snapshot<T>): T {
     this.#report('stale');
     return value;
   }
-}
-
-/** The failures since the last success: how many, the last, when it was, and until when nobody asks again. */
-interface Failure {
-  readonly count: number;
-  readonly error: Error;
-  readonly at: Seconds;
-  readonly until: Seconds;
 }
 
 /** It failed, and it is too early to ask again. */

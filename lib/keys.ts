@@ -1,7 +1,7 @@
 import type { CryptoKey } from 'jose';
 import { tell } from './diagnostics.js';
-import { discover } from './discovery.js';
-import type { Metadata } from './discovery.js';
+import { discover, placeIn } from './discovery.js';
+import type { Metadata, Place } from './discovery.js';
 import { VerificationUnavailableError } from './errors.js';
 import { fetchJson, UnusableAnswerError } from './fetch-json.js';
 import type { Fetch } from './fetch-json.js';
@@ -28,9 +28,8 @@ export interface KeySource {
   find(alg: string, kid: string | undefined): Promise<Keys>;
   /** The same from a newer set, for a token that no key at hand explains; from the set at hand when it is too early to ask again. */
   findNewer(alg: string, kid: string | undefined): Promise<Keys>;
-  /** The fetched set, and the metadata that led to it; undefined where they came with the options. */
+  /** The fetched set; undefined where it came with the options. */
   readonly kept?: Kept<KeySet>;
-  readonly metadata?: Kept<Metadata>;
 }
 
 /** What fetching needs of the configuration. */
@@ -52,13 +51,18 @@ export function namedKeys(issuer: string, jwksUri: URL, outside: Outside): KeySo
   return remoteKeys(issuer, () => fetchKeySet(jwksUri, outside.fetch), outside);
 }
 
-/** Keys at the place that the metadata of the issuer names. Both are kept and refreshed, each on its own. */
-export function discoveredKeys(issuer: string, outside: Outside): KeySource {
+/** The metadata of an issuer, kept and refreshed: the places that are wanted of it. */
+export function keptMetadata(issuer: string, wanted: readonly Place[], outside: Outside): Kept<Metadata> {
   const { fetch, clock, maxAge } = outside;
-  const loadMetadata = async () => asKept(await discover(issuer, fetch));
-  const metadata = new Kept<Metadata>(loadMetadata, clock, maxAge, reporter('metadata', issuer));
+  const load = async () => asKept(await discover(issuer, wanted, fetch));
+  return new Kept<Metadata>(load, clock, maxAge, reporter('metadata', issuer));
+}
+
+/** Keys at the place that the metadata of the issuer names. They are kept and refreshed apart from it. */
+export function discoveredKeys(issuer: string, metadata: Kept<Metadata>, outside: Outside): KeySource {
+  const { fetch } = outside;
   const loadKeys = async () => {
-    const { jwksUri } = await metadata.get();
+    const jwksUri = placeIn(await metadata.get(), 'jwks_uri');
     try {
       return await fetchKeySet(jwksUri, fetch);
     } catch (error) {
@@ -66,12 +70,12 @@ export function discoveredKeys(issuer: string, outside: Outside): KeySource {
       const isSilent = !(error instanceof UnusableAnswerError) && jwksUri.host === new URL(issuer).host;
       if (isSilent || !(error instanceof VerificationUnavailableError)) throw error;
       // The place may have changed before the time of the metadata was over.
-      const moved = await metadata.refresh().catch(() => undefined);
-      if (moved === undefined || moved.jwksUri.href === jwksUri.href) throw error;
-      return fetchKeySet(moved.jwksUri, fetch);
+      const moved = (await metadata.refresh().catch(() => undefined))?.jwks_uri;
+      if (moved === undefined || moved.href === jwksUri.href) throw error;
+      return fetchKeySet(moved, fetch);
     }
   };
-  return { ...remoteKeys(issuer, loadKeys, outside), metadata };
+  return remoteKeys(issuer, loadKeys, outside);
 }
 
 function remoteKeys(issuer: string, load: () => Promise<Fetched<KeySet>>, { clock, maxAge }: Outside): KeySource {

@@ -36,6 +36,11 @@ export function checkObject(where: string, value: unknown): asserts value is Rea
   throw new TypeError(`${where} takes an object, got ${show(value)}`);
 }
 
+/** @throws TypeError unless `value` is a string, and not empty. Does not show it: a secret may stand in its place. */
+export function checkText(what: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || value === '') throw new TypeError(`${what} must be a string that is not empty`);
+}
+
 /** @throws TypeError when `options` is not an object or has a member that is not `known`; names the nearest known one. */
 export function checkNames(where: string, options: unknown, known: readonly string[]): void {
   checkObject(where, options);

@@ -3,24 +3,27 @@ import { refuse } from './answer.js';
 import { setAnonymous, setAuth } from './auth.js';
 import { checkBinding } from './binding.js';
 import { configure } from './configuration.js';
-import type { ResourceServerOptions } from './configuration.js';
 import { readCredentials } from './credentials.js';
 import { InvalidRequestError, InvalidTokenError, UnauthorizedError } from './errors.js';
 import { carriesForm, readForm } from './form-body.js';
 import { exportKeys, importKeys } from './key-cache.js';
 import type { KeyCache } from './key-cache.js';
 import { keepPrivate } from './query-token.js';
+import type { ResourceServerOptions } from './resource-server-options.js';
 
 /** The middleware, with what an operator may want of its keys. */
 export interface ResourceServer extends RequestHandler {
   /**
-   * Fetches metadata and keys of the listed authorization servers now, and not with the first token.
+   * Fetches metadata and keys of the listed authorization servers now, and not with the first token. Those with introspection
+   * are asked about a token that does not exist, so that wrong credentials show at the start.
    *
-   * @throws VerificationUnavailableError when one of them cannot be reached. The middleware works on, and tries again.
+   * @throws VerificationUnavailableError when one of them gives no answer. The middleware works on, and tries again.
    */
   ready(): Promise<void>;
-  /** Forgets fetched metadata, keys and tenants: after a key was compromised, say. The next token fetches anew. */
+  /** Forgets fetched metadata, keys, tenants and tokens: after a key was compromised, say. The next token fetches anew. */
   purge(): void;
+  /** Forgets what was found out about an introspected token, in this process: it was revoked, say. The next request asks anew. */
+  invalidate(token: string): void;
   /** The fetched keys as JSON, for `importKeys` in another process. */
   exportKeys(): KeyCache;
   /** Takes over keys of another process. Whoever can write them can mint tokens. @throws TypeError for anything else. */
@@ -36,7 +39,7 @@ export interface ResourceServer extends RequestHandler {
  * @throws TypeError at construction, for mistakes in the options.
  */
 export function resourceServer(options: ResourceServerOptions): ResourceServer {
-  const { methods, allowMissingToken, requireTls, maxTokenLength, acceptToken, verify, servers, context } =
+  const { methods, allowMissingToken, requireTls, maxTokenLength, acceptToken, verify, servers, tokens, context } =
     configure(options);
 
   async function authenticate(req: Request, res: Response): Promise<void> {
@@ -71,14 +74,23 @@ export function resourceServer(options: ResourceServerOptions): ResourceServer {
 
   return Object.assign(middleware, {
     ready: async () => {
-      await Promise.all([...servers.known()].map(async ([, { keys }]) => keys.kept?.get()));
+      await Promise.all(
+        [...servers.known()].map(async ([, { metadata, keys, introspection }]) => {
+          await metadata?.get();
+          await Promise.all([keys.kept?.get(), introspection?.probe()]);
+        }),
+      );
     },
     purge: () => {
-      for (const [, { keys }] of servers.known()) {
+      for (const [, { metadata, keys }] of servers.known()) {
         keys.kept?.purge();
-        keys.metadata?.purge();
+        metadata?.purge();
       }
       servers.purge();
+      tokens.clear();
+    },
+    invalidate: (token: string) => {
+      for (const [, { introspection }] of servers.known()) introspection?.forget(token);
     },
     exportKeys: () => exportKeys(servers),
     importKeys: (cache: KeyCache) => {

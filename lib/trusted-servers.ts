@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { trustedServer } from './authorization-servers.js';
-import type { AuthorizationServer, Defaults, GivenServer } from './authorization-servers.js';
-import type { ServerFinder, TrustedServer } from './jwt.js';
+import type { AuthorizationServer, Defaults, GivenServer, TrustedServer } from './authorization-servers.js';
+import type { ServerFinder } from './jwt.js';
 import { show } from './options.js';
 import type { Seconds } from './types.js';
 
@@ -17,7 +17,7 @@ export type FindAuthorizationServer = (
 /** The servers whose tokens are accepted, and what can be done with all of them. */
 export interface TrustedServers {
   /** The server that an `iss` names, or undefined. Throws what the user's function throws. */
-  readonly find: ServerFinder;
+  readonly find: ServerFinder<TrustedServer>;
   /** Those known now, by issuer. */
   readonly known: () => Iterable<readonly [issuer: string, TrustedServer]>;
   /** Every spelling of an issuer that is listed. */
@@ -89,7 +89,7 @@ export function foundServers(find: FindAuthorizationServer, defaults: Defaults):
     const before = tenants.get(issuer);
     if (before !== undefined && isDeepStrictEqual(before.given, given)) return { ...before, since: clock() };
     const server = trustedServer(given, defaults);
-    return { given: structuredClone(given), server, since: clock() }; // a copy: theirs may change in its place
+    return { given: copyOf(given), server, since: clock() };
   }
 
   return {
@@ -125,6 +125,12 @@ interface Tenant {
   readonly given: AuthorizationServer;
   readonly server: TrustedServer;
   readonly since: Seconds;
+}
+
+/** A copy, because theirs may change in its place. The functions of `introspection` stay what they are, and differ if others come. */
+function copyOf({ introspection, ...rest }: AuthorizationServer): AuthorizationServer {
+  const copy = structuredClone(rest);
+  return introspection === undefined ? copy : { ...copy, introspection: { ...introspection } };
 }
 
 /** A clock that was put back makes an age negative; then nothing is believed. */

@@ -19,8 +19,8 @@ export interface TokenClaims {
   readonly [name: string]: unknown;
   /** Issuer: the authorization server. */
   readonly iss: string;
-  /** Expiry, in seconds since 1970. */
-  readonly exp: Seconds;
+  /** Expiry, in seconds since 1970. Every JWT has it; an introspected token may have none. */
+  readonly exp?: Seconds;
   /** Subject: the person, or the client itself where no person takes part. */
   readonly sub?: string;
   /** Audience: whom the token is for. */
@@ -63,8 +63,8 @@ export interface Auth<Claims extends object = object> {
   readonly subject: string;
   /** `iss`: the authorization server that issued the token. */
   readonly issuer: string;
-  /** `exp`: expiry, in seconds since 1970. */
-  readonly expiresAt: Seconds;
+  /** `exp`: expiry, in seconds since 1970. Only an introspected token may have none. */
+  readonly expiresAt?: Seconds;
   /** This API: the `resource` of `resourceServer()`. A new object at each reading. */
   readonly resource: URL;
 }

@@ -48,13 +48,13 @@ describe('discover', () => {
 
   test('8414-5-1 the first document decides, and the later places are not asked', async () => {
     const { fetch, asked } = world({ [first]: { issuer: ISSUER, jwks_uri }, [second]: { issuer: 'x' } });
-    await expect(discover(ISSUER, fetch)).resolves.toEqual({ value: { jwksUri: new URL(jwks_uri) } });
+    await expect(discover(ISSUER, ['jwks_uri'], fetch)).resolves.toEqual({ value: { jwks_uri: new URL(jwks_uri) } });
     expect(asked).toEqual([first]);
   });
 
   test('8414-5-1 the last place is asked when the others have nothing', async () => {
     const { fetch, asked } = world({ [third]: { issuer: ISSUER, jwks_uri } });
-    await expect(discover(ISSUER, fetch)).resolves.toEqual({ value: { jwksUri: new URL(jwks_uri) } });
+    await expect(discover(ISSUER, ['jwks_uri'], fetch)).resolves.toEqual({ value: { jwks_uri: new URL(jwks_uri) } });
     expect(asked).toEqual([first, second, third]);
   });
 
@@ -63,19 +63,19 @@ describe('discover', () => {
       [first]: { issuer: `${ISSUER}/`, jwks_uri },
       [second]: { issuer: ISSUER, jwks_uri },
     });
-    await expect(discover(ISSUER, fetch)).rejects.toThrow(VerificationUnavailableError);
+    await expect(discover(ISSUER, ['jwks_uri'], fetch)).rejects.toThrow(VerificationUnavailableError);
     expect(asked).toEqual([first]);
   });
 
   test('a host that does not answer is asked once, not three times', async () => {
     const { fetch, asked } = world({ [first]: 'down' });
-    await expect(discover(ISSUER, fetch)).rejects.toThrow(VerificationUnavailableError);
+    await expect(discover(ISSUER, ['jwks_uri'], fetch)).rejects.toThrow(VerificationUnavailableError);
     expect(asked).toEqual([first]);
   });
 
   test('8414-2-2 what the operator reads says what to do, and nothing of what the server said', async () => {
     const { fetch } = world({ [first]: { issuer: ISSUER, jwks_uri: 'http://evil.example/secret' } });
-    const error: unknown = await discover(ISSUER, fetch).catch((thrown: unknown) => thrown);
+    const error: unknown = await discover(ISSUER, ['jwks_uri'], fetch).catch((thrown: unknown) => thrown);
     expect(error).toHaveProperty(
       'reason',
       'The metadata of the authorization server has no "jwks_uri" with https: name yours as "jwksUri"',

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Defaults } from '../../lib/authorization-servers.js';
 import { exportKeys, importKeys } from '../../lib/key-cache.js';
 import { listedServers } from '../../lib/trusted-servers.js';
+import { TokenCache } from '../../lib/token-cache.js';
 import { movableClock } from '../support/clock.js';
 import { signingKey } from '../support/tokens.js';
 
@@ -15,7 +16,8 @@ const entry = { keys: [jwk], fetchedAt: NOW - 10, freshFor: 600 };
 function bench(issuers: readonly string[] = [A, B]) {
   const clock = movableClock(NOW);
   const fetch: Defaults['fetch'] = () => Promise.reject(new TypeError('fetch failed'));
-  const defaults: Defaults = { terms: {}, resource: 'https://api.example.com', fetch, clock, maxAge: 86_400 };
+  const outside = { fetch, clock, maxAge: 86_400, clockTolerance: 0, tokens: new TokenCache(10, clock) };
+  const defaults: Defaults = { terms: {}, resource: 'https://api.example.com', ...outside };
   const given = issuers.map((issuer) => ({ issuer, jwksUri: `${issuer}/jwks` }));
   const servers = listedServers(given, defaults);
   const keysOf = async (issuer: string) => {
@@ -65,6 +67,7 @@ describe('export and import', () => {
     const own = signingKey('ES256', 'own').jwk as { kty: string };
     const servers = listedServers([{ issuer: A, jwks: { keys: [own] } }], {
       ...{ terms: {}, resource: 'https://api.example.com', fetch, clock, maxAge: 86_400 },
+      ...{ clockTolerance: 0, tokens: new TokenCache(10, clock) },
     });
     importKeys(source, { [A]: entry });
     importKeys(servers, exportKeys(source));

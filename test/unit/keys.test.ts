@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { VerificationUnavailableError } from '../../lib/errors.js';
-import { discoveredKeys, localKeys, namedKeys } from '../../lib/keys.js';
+import { discoveredKeys, keptMetadata, localKeys, namedKeys } from '../../lib/keys.js';
 import type { KeySource } from '../../lib/keys.js';
 import { movableClock } from '../support/clock.js';
 import { signingKey } from '../support/tokens.js';
@@ -189,7 +189,8 @@ describe('keys at the place that the metadata names', () => {
       if (url !== server.place) return Promise.resolve(new Response(null, { status: 404 }));
       return Promise.resolve(Response.json({ keys: server.keys.map((key) => key.jwk) }));
     };
-    return { server, clock, source: discoveredKeys(ISSUER, { fetch, clock, maxAge: MAX_AGE }) };
+    const outside = { fetch, clock, maxAge: MAX_AGE };
+    return { server, clock, source: discoveredKeys(ISSUER, keptMetadata(ISSUER, ['jwks_uri'], outside), outside) };
   }
 
   test('where the keys are is asked anew when it is old, so that a moved key set is found', async () => {

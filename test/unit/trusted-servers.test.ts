@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { AuthorizationServer, Defaults } from '../../lib/authorization-servers.js';
 import { foundServers, listedServers } from '../../lib/trusted-servers.js';
+import { TokenCache } from '../../lib/token-cache.js';
 import { movableClock } from '../support/clock.js';
 
 const A = 'https://a.example';
@@ -14,7 +15,8 @@ function bench() {
     fetched.push(url);
     return Promise.reject(new TypeError('fetch failed'));
   };
-  const defaults: Defaults = { terms: {}, resource: 'https://api.example.com', fetch, clock, maxAge: 86_400 };
+  const outside = { fetch, clock, maxAge: 86_400, clockTolerance: 0, tokens: new TokenCache(10, clock) };
+  const defaults: Defaults = { terms: {}, resource: 'https://api.example.com', ...outside };
   return { clock, defaults, fetched };
 }
 

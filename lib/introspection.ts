@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { checkNow } from './access-token.js';
+import { InvalidTokenError } from './errors.js';
+import { parseObject } from './fetch-json.js';
+import { INACTIVE, readAnswer } from './introspection-answer.js';
+import type { AnswerTerms } from './introspection-answer.js';
+import { IntrospectionEndpoint } from './introspection-endpoint.js';
+import type { CheckedIntrospection } from './introspection-options.js';
+import type { KeySource, Outside } from './keys.js';
+import { readSignedAnswer, SIGNED_ANSWER } from './signed-answer.js';
+import type { TokenCache, Verdict } from './token-cache.js';
+import type { Seconds, VerifiedToken } from './types.js';
+
+/** An authorization server that is asked about its tokens. */
+export interface Introspection {
+  /** JWTs that name this server are verified by their signature, and not asked about. */
+  readonly jwtLocally: boolean;
+  /** The token, or undefined when it is not active there. Throws `InvalidTokenError` for an active one that is not for us. */
+  readonly verify: (token: string) => Promise<VerifiedToken | undefined>;
+  readonly forget: (token: string) => void;
+  /** Asks about a token that does not exist. Throws `VerificationUnavailableError` when there is no answer. */
+  readonly probe: () => Promise<void>;
+}
+
+/** What introspection needs of the server that it belongs to, and of the middleware. */
+export interface IntrospectionParts extends Omit<AnswerTerms, 'requireAudience'>, Outside {
+  /** By which signed answers are verified. */
+  readonly keys: KeySource;
+  /** The introspection endpoint of the metadata. */
+  readonly discovered: () => Promise<URL>;
+  readonly clockTolerance: Seconds;
+  readonly tokens: TokenCache;
+}
+
+/** Introspection at one authorization server. RFC 7662. Does not check scope or binding. */
+export function introspection(options: CheckedIntrospection, parts: IntrospectionParts): Introspection {
+  const { issuers, keys, clock, clockTolerance, tokens } = parts;
+  const { endpoint: named, signedAnswers, jwtLocally = false, requireAudience = false } = options;
+  const endpoint = new IntrospectionEndpoint({
+    ...options,
+    issuer: issuers[0],
+    url: named === undefined ? parts.discovered : () => named,
+    mediaType: signedAnswers === undefined ? 'application/json' : `application/${SIGNED_ANSWER}`,
+    fetch: parts.fetch,
+    clock,
+  });
+  const { ttl: good, inactiveTtl: bad, staleWhileRevalidate: stale } = options;
+  const verdicts = tokens.of({ good, bad, stale, tolerance: clockTolerance });
+
+  async function ask(token: string): Promise<Verdict> {
+    const body = await endpoint.ask(token);
+    const answer =
+      signedAnswers === undefined
+        ? parseObject(body, 'The introspection answer of the authorization server')
+        : await readSignedAnswer(body, issuers, keys, signedAnswers);
+    return readAnswer(answer, { ...parts, requireAudience });
+  }
+
+  return {
+    jwtLocally,
+    verify: async (token) => {
+      const verdict = await verdicts.find(token, () => ask(token));
+      if ('refused' in verdict) {
+        if (verdict.refused === INACTIVE) return undefined;
+        throw new InvalidTokenError(verdict.refused);
+      }
+      checkNow(verdict.claims, clock(), clockTolerance);
+      return verdict;
+    },
+    forget: verdicts.forget,
+    probe: async () => {
+      await ask(randomUUID());
+    },
+  };
+}

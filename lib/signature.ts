@@ -1,0 +1,45 @@
+import { compactVerify, errors } from 'jose';
+import type { CryptoKey } from 'jose';
+import { InvalidTokenError } from './errors.js';
+import type { KeySource } from './keys.js';
+
+/** The key is unknown to the issuer: also for a `kid` that is no string. */
+export const NO_KEY = 'The access token is signed with a key that its issuer does not have';
+const BAD_SIGNATURE = 'The access token has a wrong signature';
+
+/**
+ * The signature of a compact JWS is by a key of its issuer. RFC 7515 section 5.2.
+ * A key that is not at hand, or that does not fit, may be a new one: the issuer is asked, but not too often.
+ *
+ * @throws InvalidTokenError when it is not.
+ */
+export async function checkSignature(
+  token: string,
+  alg: string,
+  kid: string | undefined,
+  keys: KeySource,
+): Promise<void> {
+  const atHand = await keys.find(alg, kid);
+  if (await isSignedByAny(atHand, token, alg)) return;
+  const newer = await keys.findNewer(alg, kid);
+  if (newer !== atHand && (await isSignedByAny(newer, token, alg))) return;
+  throw new InvalidTokenError(newer.length === 0 ? NO_KEY : BAD_SIGNATURE);
+}
+
+async function isSignedByAny(keys: readonly CryptoKey[], token: string, alg: string): Promise<boolean> {
+  for (const key of keys) {
+    if (await isSignedBy(key, token, alg)) return true;
+  }
+  return false;
+}
+
+async function isSignedBy(key: CryptoKey, token: string, alg: string): Promise<boolean> {
+  try {
+    await compactVerify(token, key, { algorithms: [alg] });
+    return true;
+  } catch (error) {
+    // The only answer that means "bad" now that shape, alg and crit are checked; anything else is a bug of ours.
+    if (error instanceof errors.JWSSignatureVerificationFailed) return false;
+    throw error;
+  }
+}

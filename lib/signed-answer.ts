@@ -1,0 +1,69 @@
+import { compactDecrypt, errors } from 'jose';
+import { isTime } from './access-token.js';
+import { decodeJwt } from './decode.js';
+import type { JsonObject } from './decode.js';
+import { InvalidTokenError } from './errors.js';
+import { UnusableAnswerError } from './fetch-json.js';
+import type { AgreedAnswers } from './introspection-options.js';
+import type { KeySource } from './keys.js';
+import { checkSignature } from './signature.js';
+import { mediaType } from './token-terms.js';
+
+/** The media type of a signed answer, and the `typ` of its JWT. RFC 9701 sections 4 and 5. */
+export const SIGNED_ANSWER = 'token-introspection+jwt';
+const WHAT = 'The signed introspection answer';
+
+/**
+ * The introspection answer in a signed JWT, which may be encrypted. RFC 9701 section 5.
+ * What else the JWT claims is not the token's. Does not check `exp` or the age: an answer is used at once, and TLS brought it.
+ *
+ * @throws UnusableAnswerError for an answer of another form than was agreed, by another party, or for another client.
+ */
+export async function readSignedAnswer(
+  body: Uint8Array,
+  issuers: readonly string[],
+  keys: KeySource,
+  agreed: AgreedAnswers,
+): Promise<JsonObject> {
+  const text = Buffer.from(body).toString('latin1').trim(); // a JWT is ASCII
+  const jws = agreed.decryption === undefined ? text : await decrypt(text, agreed.decryption);
+  const claims = await verify(jws, keys, agreed.algorithm);
+  const { iss, aud, iat, token_introspection: answer } = claims;
+  if (!issuers.includes(iss as string)) throw new UnusableAnswerError(`${WHAT} is from another issuer`);
+  if (![aud].flat().includes(agreed.audience)) {
+    throw new UnusableAnswerError(`${WHAT} is for another client: compare its aud with "audience" of "signedAnswers"`);
+  }
+  if (!isTime(iat)) throw new UnusableAnswerError(`${WHAT} has no time of issue`);
+  if (typeof answer === 'object' && answer !== null && !Array.isArray(answer)) return answer as JsonObject;
+  throw new UnusableAnswerError(`${WHAT} has no token_introspection`);
+}
+
+async function decrypt(jwe: string, { key, algorithm, encryption }: NonNullable<AgreedAnswers['decryption']>) {
+  try {
+    const options = { keyManagementAlgorithms: [algorithm], contentEncryptionAlgorithms: [encryption] };
+    const { plaintext } = await compactDecrypt(jwe, key, options);
+    return Buffer.from(plaintext).toString('latin1');
+  } catch (error) {
+    if (!(error instanceof errors.JOSEError)) throw error;
+    throw new UnusableAnswerError(`${WHAT} cannot be decrypted: check "decryption" of "signedAnswers"`);
+  }
+}
+
+async function verify(jws: string, keys: KeySource, algorithm: string): Promise<JsonObject> {
+  try {
+    const { header, claims } = decodeJwt(jws);
+    const { typ, alg, kid, crit } = header;
+    if (typeof typ !== 'string' || mediaType(typ) !== SIGNED_ANSWER) throw unusable('has another typ');
+    if (alg !== algorithm) throw unusable('has another algorithm: check "algorithm" of "signedAnswers"');
+    if (crit !== undefined || (kid !== undefined && typeof kid !== 'string')) throw unusable('has a strange header');
+    await checkSignature(jws, algorithm, kid, keys);
+    return claims;
+  } catch (error) {
+    // What makes a token bad makes an answer unusable.
+    throw error instanceof InvalidTokenError ? unusable('is no JWT that the authorization server signed') : error;
+  }
+}
+
+function unusable(what: string): UnusableAnswerError {
+  return new UnusableAnswerError(`${WHAT} ${what}`);
+}
