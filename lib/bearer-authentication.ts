@@ -1,4 +1,5 @@
 import type { ClientAuthentication } from './client-authentication.js';
+import { VerificationUnavailableError } from './errors.js';
 import { timeLimit, unlessLate } from './fetch-json.js';
 import { checkNames, checkText, show } from './options.js';
 import type { Seconds } from './types.js';
@@ -24,7 +25,11 @@ export function bearerToken(
   getToken: () => OwnToken | Promise<OwnToken>,
   options: { readonly clientId?: string } = {},
 ): ClientAuthentication {
-  if (typeof getToken !== 'function') throw new TypeError(`bearerToken takes a function, got ${show(getToken)}`);
+  if (typeof getToken !== 'function') {
+    // A string is not shown: it may be the token.
+    const got = typeof getToken === 'string' ? 'a string' : show(getToken);
+    throw new TypeError(`bearerToken takes a function, got ${got}`);
+  }
   checkNames('bearerToken', options, ['clientId']);
   if (options.clientId !== undefined) checkText('clientId', options.clientId);
   let atHand: { readonly token: string; readonly until: Seconds } | undefined;
@@ -34,11 +39,18 @@ export function bearerToken(
     const asked = new Promise<OwnToken>((resolve) => {
       resolve(getToken());
     });
-    const given = await unlessLate(timeLimit(), 'The function of bearerToken did not return in time', asked);
-    checkNames('what the function of bearerToken returns', given, ['accessToken', 'expiresIn']);
-    const { accessToken: token, expiresIn = Infinity } = given;
+    const given: unknown = await unlessLate(timeLimit(), 'The function of bearerToken did not return in time', asked);
+    const { accessToken: token, expiresIn = Infinity } = (given ?? {}) as {
+      accessToken?: unknown;
+      expiresIn?: unknown;
+    };
     // Not shown: it is a secret. A token by RFC 6750 section 2.1 cannot break out of its header.
-    if (!/^[\w\-.~+/]+=*$/.test(token)) throw new TypeError('the function of bearerToken returned no bearer token');
+    if (typeof token !== 'string' || !/^[\w\-.~+/]+=*$/.test(token)) {
+      throw new VerificationUnavailableError('The function of bearerToken returned no bearer token as "accessToken"');
+    }
+    if (typeof expiresIn !== 'number' || Number.isNaN(expiresIn)) {
+      throw new VerificationUnavailableError('The function of bearerToken returned an "expiresIn" that is no number');
+    }
     atHand = { token, until: now + expiresIn - MARGIN };
     return token;
   }

@@ -4,7 +4,7 @@ import { SignJWT } from 'jose';
 import type { CryptoKey, JWK, JWTHeaderParameters } from 'jose';
 import type { Fetch } from './fetch-json.js';
 import { ALGORITHMS } from './key-set.js';
-import { checkNames, checkObject, checkText, checkType, show } from './options.js';
+import { checkNames, checkText, show } from './options.js';
 import type { Seconds } from './types.js';
 
 /** What a request to an endpoint of the authorization server carries to say who we are. */
@@ -87,9 +87,9 @@ export function privateKeyJwt(
 ): ClientAuthentication {
   checkText('the client identifier of privateKeyJwt', clientId);
   checkNames('privateKeyJwt', options, ['algorithm', 'keyId', 'audience']);
-  checkObject('the key of privateKeyJwt', privateKey);
-  // A CryptoKey and a KeyObject have a "type", a JWK has not.
-  const { type, ...jwk } = privateKey as Partial<JWK> & { readonly type?: string };
+  // A CryptoKey and a KeyObject have a "type", a JWK has not. What is no object is not shown: it may be the key.
+  const given: unknown = typeof privateKey === 'object' ? privateKey : undefined;
+  const { type, ...jwk } = (given ?? {}) as Partial<JWK> & { readonly type?: string };
   const isPrivate = type === 'private' || (type === undefined && jwk.kty !== 'oct' && jwk.d !== undefined);
   if (!isPrivate)
     throw new TypeError('privateKeyJwt takes the private key: a CryptoKey, a KeyObject or a JWK with "d"');
@@ -97,7 +97,10 @@ export function privateKeyJwt(
   if (alg === undefined || !ALGORITHMS.includes(alg)) {
     throw new TypeError(`privateKeyJwt needs an "algorithm" of ${ALGORITHMS.join(', ')}, got ${show(alg)}`);
   }
-  return byAssertion(clientId, privateKey, { alg, ...(kid !== undefined && { kid }) }, audience);
+  if (kid !== undefined) checkText('"keyId" of privateKeyJwt', kid);
+  // jose freezes a JWK that it is given; and theirs may change.
+  const key = type === undefined ? jwk : privateKey;
+  return byAssertion(clientId, key, { alg, ...(kid !== undefined && { kid }) }, audience);
 }
 
 /**
@@ -107,9 +110,7 @@ export function privateKeyJwt(
  */
 export function tlsClientAuth(clientId: string, fetch: Fetch): ClientAuthentication {
   checkText('the client identifier of tlsClientAuth', clientId);
-  if ((fetch as unknown) === undefined)
-    throw new TypeError('tlsClientAuth needs the "fetch" that shows the certificate');
-  checkType('fetch', fetch, 'function');
+  if (typeof fetch !== 'function') throw new TypeError('tlsClientAuth needs the "fetch" that shows the certificate');
   return { clientId, fetch, authenticate: () => ({ parameters: { client_id: clientId } }) };
 }
 

@@ -20,6 +20,9 @@ const HINTS = {
   clock:
     'A refused token that names a trusted issuer becomes valid later than the clock of this machine says: ' +
     'synchronize the clock, or set "clockTolerance"',
+  untyped:
+    'A token that is active at its authorization server was refused, because the answer has neither token_type nor token_use ' +
+    'nor aud: it may be a refresh token. If access tokens have none of them there, set "acceptUntyped" of "introspection"',
 } as const;
 
 /**
@@ -35,11 +38,18 @@ export type Hinter = (header: JsonObject, claims: JsonObject, terms: Terms | und
  */
 export function hinter(issuers: Iterable<string>): Hinter {
   const folded = new Set(Array.from(issuers, fold));
-  const told = new Set<string>();
+  const warn = warnOnce();
   return (header, claims, terms, now) => {
-    if (told.size === Object.keys(HINTS).length) return;
     const mistake = terms === undefined ? wrongIssuer(claims, folded) : wrongToken(header, claims, terms, now);
-    if (mistake === undefined || told.has(mistake)) return;
+    if (mistake !== undefined) warn(mistake);
+  };
+}
+
+/** Warns of each mistake when it shows for the first time. */
+export function warnOnce(): (mistake: keyof typeof HINTS) => void {
+  const told = new Set<string>();
+  return (mistake) => {
+    if (told.has(mistake)) return;
     told.add(mistake);
     process.emitWarning(HINTS[mistake], {
       type: 'OAuth2ResourceServerHint',

@@ -16,6 +16,9 @@ export interface AnswerTerms {
   readonly issuers: readonly [string, ...string[]];
   readonly terms: Terms;
   readonly requireAudience: boolean;
+  readonly acceptUntyped: boolean;
+  /** Called for an active token that is refused because nothing tells that it is an access token. */
+  readonly hintUntyped: () => void;
 }
 
 /**
@@ -54,21 +57,30 @@ function checkForm(claims: JsonObject, { clientIdClaim }: Terms): asserts claims
 }
 
 /** @throws InvalidTokenError for a token that is active, but not for us, or no access token. */
-function checkMeaning(claims: TokenClaims, { issuers, terms, requireAudience }: AnswerTerms): void {
+function checkMeaning(claims: TokenClaims, server: AnswerTerms): void {
+  const { issuers, terms, requireAudience } = server;
   if (!issuers.includes(claims.iss)) {
     throw new InvalidTokenError('The access token is from an issuer that is not trusted here');
   }
   const mustBeForUs = requireAudience || claims.aud !== undefined || terms.audienceSubstitute.length > 0;
   if (mustBeForUs) checkAudience(claims, terms);
-  checkKind(claims);
+  checkKind(claims, server);
   checkValues(claims, terms);
 }
 
-/** Servers introspect refresh tokens and others, too, and tell them apart, if at all, by these. RFC 7662 section 2.2. */
-function checkKind({ token_type: type = 'Bearer', token_use: use = 'access_token', cnf }: TokenClaims): void {
-  const isBearer = typeof type === 'string' && /^bearer$/i.test(type);
+/**
+ * Servers introspect refresh tokens and others, too, and some tell them apart by what they leave out only: a refresh token
+ * of oidc-provider is active, with the whole scope, and without `token_type` and `aud`. RFC 7662 section 2.2.
+ */
+function checkKind(claims: TokenClaims, { acceptUntyped, hintUntyped }: AnswerTerms): void {
+  const { token_type: type, token_use: use, aud, cnf } = claims;
+  if (!acceptUntyped && type === undefined && use === undefined && aud === undefined) {
+    hintUntyped();
+    throw new InvalidTokenError(WRONG_TYPE);
+  }
+  const isBearer = type === undefined || (typeof type === 'string' && /^bearer$/i.test(type));
   // A token for DPoP that names no key could not be told from a stolen one.
   const isBound = typeof type === 'string' && /^dpop$/i.test(type) && cnf !== undefined;
-  const isForAccess = use === 'access_token' || use === 'access';
+  const isForAccess = use === undefined || use === 'access_token' || use === 'access';
   if (!(isBearer || isBound) || !isForAccess) throw new InvalidTokenError(WRONG_TYPE);
 }

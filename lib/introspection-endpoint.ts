@@ -6,6 +6,7 @@ import { tell } from './diagnostics.js';
 import { VerificationUnavailableError } from './errors.js';
 import { ConnectionError, exchange, timeLimit, unlessLate, UnusableAnswerError } from './fetch-json.js';
 import type { Fetch } from './fetch-json.js';
+import { checkObject } from './options.js';
 import type { Seconds } from './types.js';
 
 /** What an endpoint needs to be asked. */
@@ -32,7 +33,7 @@ const WHAT = 'The introspection answer of the authorization server';
 const TOLERATED = 4;
 /** What a status says of us, for the operator. */
 const REASONS: Readonly<Record<number, string>> = {
-  400: 'The introspection endpoint takes the question for malformed (400): some servers introspect no JWTs, see "jwtLocally"',
+  400: 'The introspection endpoint takes the question for malformed (400): some servers introspect no JWTs, see "jwtLocally"; else check "clientAuthentication"',
   401: 'The introspection endpoint refused our own credentials (401): check "clientAuthentication"',
   403: 'The introspection endpoint does not let us ask (403): allow this client to introspect, or check "clientAuthentication"',
   404: 'The introspection endpoint is not there (404): check "endpoint" of "introspection"',
@@ -138,9 +139,14 @@ export class IntrospectionEndpoint {
       const given = new Promise<Authenticated>((resolve) => {
         resolve(clientAuthentication.authenticate(issuer, clock()));
       });
-      return await unlessLate(signal, failure, given);
-    } catch {
-      throw new VerificationUnavailableError(failure);
+      const authenticated = await unlessLate(signal, failure, given);
+      checkObject('what "clientAuthentication" returns', authenticated);
+      const { headers, parameters } = authenticated;
+      // RFC 7662 section 2.1: the endpoint must know who asks.
+      if (headers ?? parameters ?? clientAuthentication.fetch) return authenticated;
+      throw new VerificationUnavailableError('What "clientAuthentication" returns has neither headers nor parameters');
+    } catch (error) {
+      throw error instanceof VerificationUnavailableError ? error : new VerificationUnavailableError(failure);
     }
   }
 

@@ -17,6 +17,11 @@ export interface IntrospectionOptions {
   readonly jwtLocally?: boolean;
   /** Refuses tokens for which the server names no audience. Default: false; a foreign one is always refused. */
   readonly requireAudience?: boolean;
+  /**
+   * Accepts tokens of which the answer has neither `token_type` nor `token_use` nor `aud`. With some servers that lets refresh
+   * tokens pass as access tokens. Default: false, refused.
+   */
+  readonly acceptUntyped?: boolean;
   /** Demands signed answers, and takes no others. RFC 9701. Default: none, plain JSON. */
   readonly signedAnswers?: SignedAnswers;
   /** Longest reuse of a good answer, never beyond `exp`: so long a revoked token still passes. 0 to 3600; 0 is none. Default: 30. */
@@ -66,7 +71,7 @@ export interface AgreedAnswers {
 }
 
 const NAMES = (
-  'clientAuthentication endpoint jwtLocally requireAudience signedAnswers ttl inactiveTtl staleWhileRevalidate ' +
+  'clientAuthentication endpoint jwtLocally requireAudience acceptUntyped signedAnswers ttl inactiveTtl staleWhileRevalidate ' +
   'maxConcurrent maxQueued'
 ).split(' ');
 const MAX_TTL: Seconds = 3600;
@@ -80,8 +85,9 @@ export function checkedIntrospection(options: IntrospectionOptions): CheckedIntr
   const { ttl = 30, inactiveTtl = 5, staleWhileRevalidate = 0, maxConcurrent = 50, maxQueued = 1000 } = options;
   checkAuthentication(clientAuthentication);
   if (endpoint !== undefined) checkUrl('introspection.endpoint', endpoint, 'https://as.example.com/introspect');
-  checkType('jwtLocally', options.jwtLocally, 'boolean');
-  checkType('requireAudience', options.requireAudience, 'boolean');
+  for (const name of ['jwtLocally', 'requireAudience', 'acceptUntyped'] as const) {
+    checkType(name, options[name], 'boolean');
+  }
   checkSeconds('ttl', ttl, 0, MAX_TTL);
   checkSeconds('inactiveTtl', inactiveTtl, 0, MAX_INACTIVE_TTL);
   checkSeconds('staleWhileRevalidate', staleWhileRevalidate, 0, MAX_STALE);
@@ -96,8 +102,12 @@ export function checkedIntrospection(options: IntrospectionOptions): CheckedIntr
 
 /** RFC 7662 section 4: the endpoint must not be open to everybody, so a question without authentication has no use. */
 function checkAuthentication(given: unknown): void {
-  const { authenticate } = (typeof given === 'object' && given !== null ? given : {}) as { authenticate?: unknown };
-  if (typeof authenticate === 'function') return;
+  const byHand = (typeof given === 'object' && given !== null ? given : {}) as Readonly<Record<string, unknown>>;
+  if (typeof byHand['authenticate'] === 'function') {
+    if (byHand['clientId'] !== undefined) checkText('"clientId" of clientAuthentication', byHand['clientId']);
+    for (const name of ['fetch', 'renew']) checkType(`clientAuthentication.${name}`, byHand[name], 'function');
+    return;
+  }
   throw new TypeError(
     `"clientAuthentication" must be one such as clientSecretBasic('rs1', secret), got ${typeof given === 'string' ? 'a string' : show(given)}`,
   );
@@ -116,7 +126,8 @@ function agreed(signed: SignedAnswers, { clientId }: ClientAuthentication): Agre
   if (decryption === undefined) return { algorithm, audience, decryption };
   checkNames('decryption', decryption, ['key', 'algorithm', 'encryption']);
   const { key, encryption = 'A128CBC-HS256' } = decryption;
-  if (typeof key !== 'object') throw new TypeError('"key" of decryption must be a CryptoKey, a JWK or a Uint8Array');
+  if (typeof key !== 'object' || (key as unknown) === null || Array.isArray(key))
+    throw new TypeError('"key" of decryption must be a CryptoKey, a JWK or a Uint8Array');
   checkText('"algorithm" of decryption', decryption.algorithm);
   checkText('"encryption" of decryption', encryption);
   return { algorithm, audience, decryption: { key, algorithm: decryption.algorithm, encryption } };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { checkNow } from './access-token.js';
 import { InvalidTokenError } from './errors.js';
 import { parseObject } from './fetch-json.js';
+import { warnOnce } from './hints.js';
 import { INACTIVE, readAnswer } from './introspection-answer.js';
 import type { AnswerTerms } from './introspection-answer.js';
 import { IntrospectionEndpoint } from './introspection-endpoint.js';
@@ -23,7 +24,7 @@ export interface Introspection {
 }
 
 /** What introspection needs of the server that it belongs to, and of the middleware. */
-export interface IntrospectionParts extends Omit<AnswerTerms, 'requireAudience'>, Outside {
+export interface IntrospectionParts extends Pick<AnswerTerms, 'issuers' | 'terms'>, Outside {
   /** By which signed answers are verified. */
   readonly keys: KeySource;
   /** The introspection endpoint of the metadata. */
@@ -35,7 +36,7 @@ export interface IntrospectionParts extends Omit<AnswerTerms, 'requireAudience'>
 /** Introspection at one authorization server. RFC 7662. Does not check scope or binding. */
 export function introspection(options: CheckedIntrospection, parts: IntrospectionParts): Introspection {
   const { issuers, keys, clock, clockTolerance, tokens } = parts;
-  const { endpoint: named, signedAnswers, jwtLocally = false, requireAudience = false } = options;
+  const { endpoint: named, signedAnswers, jwtLocally = false } = options;
   const endpoint = new IntrospectionEndpoint({
     ...options,
     issuer: issuers[0],
@@ -46,6 +47,12 @@ export function introspection(options: CheckedIntrospection, parts: Introspectio
   });
   const { ttl: good, inactiveTtl: bad, staleWhileRevalidate: stale } = options;
   const verdicts = tokens.of({ good, bad, stale, tolerance: clockTolerance });
+  const warn = warnOnce();
+  const { requireAudience = false, acceptUntyped = false } = options;
+  const hintUntyped = () => {
+    warn('untyped');
+  };
+  const answerTerms = { ...parts, requireAudience, acceptUntyped, hintUntyped };
 
   async function ask(token: string): Promise<Verdict> {
     const body = await endpoint.ask(token);
@@ -53,7 +60,7 @@ export function introspection(options: CheckedIntrospection, parts: Introspectio
       signedAnswers === undefined
         ? parseObject(body, 'The introspection answer of the authorization server')
         : await readSignedAnswer(body, issuers, keys, signedAnswers);
-    return readAnswer(answer, { ...parts, requireAudience });
+    return readAnswer(answer, answerTerms);
   }
 
   return {

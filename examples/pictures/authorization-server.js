@@ -1,6 +1,7 @@
 // @ts-check
 // The authorization server: signs people in, asks for their consent, issues tokens. It is oidc-provider with two clients
-// and one protected resource; the pages that people see are in login-pages.js.
+// and one protected resource; the pages that people see are in login-pages.js. Its access tokens are JWTs, or opaque if the
+// storage is a client, too, which may ask about them.
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import express from 'express';
@@ -13,10 +14,10 @@ import { securityHeaders } from './security-headers.js';
 
 const PUBLIC = fileURLToPath(new URL('public', import.meta.url));
 const DAY = 24 * 60 * 60;
-/** How long things live, in seconds. A program's token (client credentials) is made for one request. */
+/** How long things live, in seconds. A program's token (client credentials) is made for one or two requests. */
 const LIFE = {
   AccessToken: 300,
-  ClientCredentials: 3,
+  ClientCredentials: 6,
   AuthorizationCode: 60,
   IdToken: 300,
   RefreshToken: DAY,
@@ -31,8 +32,10 @@ const LIFE = {
  * @param {string} options.resource the address of the storage
  * @param {{ id: string, secret: string, redirectUri: string }} options.editor
  * @param {{ id: string, secret: string }} options.job
+ * @param {{ id: string, secret: string } | undefined} [options.storage] makes access tokens opaque, and this client the only
+ *   one that may ask what they mean
  */
-export async function createAuthorizationServer({ issuer, resource, editor, job }) {
+export async function createAuthorizationServer({ issuer, resource, editor, job, storage }) {
   const provider = new Provider(issuer, {
     clients: [
       {
@@ -51,6 +54,18 @@ export async function createAuthorizationServer({ issuer, resource, editor, job 
         response_types: [],
         grant_types: ['client_credentials'],
       },
+      ...(storage === undefined
+        ? []
+        : [
+            {
+              client_id: storage.id,
+              client_name: 'Storage',
+              client_secret: storage.secret,
+              redirect_uris: [],
+              response_types: [],
+              grant_types: [], // it gets no tokens: it asks about those of others
+            },
+          ]),
     ],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     jwks: { keys: [await signingKey()] },
@@ -75,6 +90,11 @@ export async function createAuthorizationServer({ issuer, resource, editor, job 
       userinfo: { enabled: false },
       clientCredentials: { enabled: true },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+      // RFC 7662 section 2.1: whoever may ask can find out which tokens are good. To others all of them are inactive.
+      introspection: {
+        enabled: storage !== undefined,
+        allowedPolicy: (_ctx, client) => client.clientId === storage?.id,
+      },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,
@@ -83,7 +103,7 @@ export async function createAuthorizationServer({ issuer, resource, editor, job 
           return {
             scope: client.clientId === job.id ? 'pictures:count' : 'pictures:read pictures:write',
             audience: resource,
-            accessTokenFormat: 'jwt', // RFC 9068
+            accessTokenFormat: storage === undefined ? 'jwt' : 'opaque', // RFC 9068, or nothing to read in it
             jwt: { sign: { alg: 'ES256' } },
           };
         },

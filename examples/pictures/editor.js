@@ -21,12 +21,13 @@ const PUBLIC = fileURLToPath(new URL('public', import.meta.url));
  * @param {{ id: string, secret: string, redirectUri: string }} options.credentials
  * @param {ReturnType<typeof import('./nightly-job.js').createNightlyJob>} options.job
  * @param {import('./wire.js').Log} options.backstage what the servers asked each other, not for one person
+ * @param {boolean} options.opaque whether access tokens are opaque; only the page and its refusals care, a client does not
  */
-export function createEditor({ url, issuer, resource, credentials, job, backstage }) {
+export function createEditor({ url, issuer, resource, credentials, job, backstage, opaque }) {
   const discovery = recordingFetch(backstage, { step: 'request', from: 'editor', to: 'authorization server' });
   const client = oauthClient({ issuer, resource, credentials, fetch: discovery });
   const tokens = personTokens(client);
-  const refusals = createRefusals({ resource, tokens, job });
+  const refusals = createRefusals({ resource, tokens, job, opaque });
   const sessions = createSessions();
   const app = express();
   app.disable('x-powered-by');
@@ -66,7 +67,7 @@ export function createEditor({ url, issuer, resource, credentials, job, backstag
     const { log, tokens: held } = sessions.of(req, res);
     const fetch = recordingFetch(log, { step: 'refresh', from: 'editor', to: 'authorization server' });
     sessions.end(req, res);
-    if (held !== undefined) await client.revoke(fetch, held.refresh); // the access token ends by itself, soon
+    if (held !== undefined) await client.revoke(fetch, held.refresh); // a JWT ends by itself, soon; opaque tokens end too
     res.json({});
   });
 
@@ -141,7 +142,15 @@ export function createEditor({ url, issuer, resource, credentials, job, backstag
     const since = Number(req.query['since'] ?? 0);
     const exchanges = [...backstage, ...log].filter(({ number }) => number > since).sort((a, b) => a.number - b.number);
     const access = held && { scope: held.scope, expiresAt: held.expiresAt };
-    return { person, access, notice, addresses: { editor: url, storage: resource, authorization: issuer }, exchanges };
+    const tokenFormat = opaque ? 'opaque' : 'jwt';
+    return {
+      person,
+      access,
+      notice,
+      tokenFormat,
+      addresses: { editor: url, storage: resource, authorization: issuer },
+      exchanges,
+    };
   }
 
   return app;

@@ -28,9 +28,15 @@ export function createNightlyJob({ issuer, resource, credentials, backstage }) {
     return fetch(`${resource}/count`, { headers: { authorization: `Bearer ${token}` } });
   }
 
+  /** RFC 7009. @param {import('./wire.js').Log} log @param {string} step @param {string} token */
+  async function revoke(log, step, token) {
+    await client.revoke(recordingFetch(log, { step, from: 'nightly job', to: 'authorization server' }), token);
+  }
+
   return {
     getToken,
     count,
+    revoke,
 
     /** The job itself: how many pictures are there tonight? @param {import('./wire.js').Log} log @returns {Promise<Count>} */
     async run(log) {

@@ -1,26 +1,33 @@
 // @ts-check
-// Five requests that the storage must refuse. Each is real: real tokens, sent over a real connection.
+// Requests that the storage must refuse. Each is real: real tokens, sent over a real connection.
+import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
+import { INTROSPECTION_TTL } from './storage.js';
 import { recordingFetch } from './wire.js';
+
+/** @typedef {import('./sessions.js').Session} Session */
+/** @typedef {Record<string, (session: Session) => Promise<Response>>} Refusals */
 
 /**
  * @param {object} parts
  * @param {string} parts.resource the address of the storage
  * @param {ReturnType<typeof import('./person-tokens.js').personTokens>} parts.tokens
  * @param {ReturnType<typeof import('./nightly-job.js').createNightlyJob>} parts.job
- * @returns {Record<string, (session: import('./sessions.js').Session) => Promise<Response>>}
+ * @param {boolean} parts.opaque
+ * @returns {Refusals}
  */
-export function createRefusals({ resource, tokens, job }) {
+export function createRefusals({ resource, tokens, job, opaque }) {
   const step = 'refusals';
 
-  /** @param {import('./sessions.js').Session} session */
+  /** @param {Session} session */
   const storage = (session) => recordingFetch(session.log, { step, from: 'editor', to: 'storage' });
 
-  return {
+  /** @type {Refusals} */
+  const always = {
     /** RFC 6750 section 3.1: a challenge without an error code, for nothing was wrong yet. */
     'no-token': (session) => storage(session)(`${resource}/pictures`),
 
-    /** The job's tokens live for three seconds. One is used at once, and again when its time is over. */
+    /** The job's tokens live for six seconds. One is used at once, and again when its time is over. */
     async expired(session) {
       const { access_token, expires_in = 0 } = await job.getToken(session.log, step);
       await job.count(session.log, step, access_token);
@@ -49,7 +56,10 @@ export function createRefusals({ resource, tokens, job }) {
         ],
       });
     },
+  };
 
+  /** @type {Refusals} */
+  const ofJwts = {
     /** Somebody writes another name into the token. The signature was made for the old one. */
     async tampered(session) {
       const [header, payload = '', signature] = (await tokens.fresh(session)).split('.');
@@ -59,6 +69,31 @@ export function createRefusals({ resource, tokens, job }) {
       return storage(session)(`${resource}/pictures`, { headers: bearer(token) });
     },
   };
+
+  /** @type {Refusals} */
+  const ofOpaqueTokens = {
+    /** There is nothing to tamper with. All that an attacker can do is guess. */
+    guessed: (session) =>
+      storage(session)(`${resource}/pictures`, { headers: bearer(randomBytes(32).toString('base64url')) }),
+
+    /** Revoked in the middle of its life. The storage learns of it when it asks again: when its last answer is too old. */
+    async revoked(session) {
+      const { access_token } = await job.getToken(session.log, step);
+      await job.count(session.log, step, access_token);
+      await job.revoke(session.log, step, access_token);
+      await job.count(session.log, step, access_token); // passes
+      await wait(INTROSPECTION_TTL * 1000, undefined, { ref: false });
+      return job.count(session.log, step, access_token);
+    },
+
+    /** Active, says the authorization server. But it is for the authorization server only, and outlives access tokens by far. */
+    async 'refresh-token'(session) {
+      await tokens.fresh(session);
+      return storage(session)(`${resource}/pictures`, { headers: bearer(session.tokens?.refresh ?? '') });
+    },
+  };
+
+  return { ...always, ...(opaque ? ofOpaqueTokens : ofJwts) };
 }
 
 /** @param {string} token */

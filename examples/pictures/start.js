@@ -10,24 +10,28 @@ import { createAuthorizationServer } from './authorization-server.js';
 import { createEditor } from './editor.js';
 import { createNightlyJob } from './nightly-job.js';
 import { createStorage } from './storage.js';
-import { recordingFetch } from './wire.js';
+import { recordingQuestions } from './wire.js';
 
-/** @param {{ port?: number }} [options] `port` of the page; the other two take what is free */
-export async function start({ port = 0 } = {}) {
+/**
+ * @param {{ port?: number, opaque?: boolean }} [options] `port` of the page; the other two take what is free. `opaque`: the
+ *   access tokens are no JWTs, and the storage asks the authorization server about them
+ */
+export async function start({ port = 0, opaque = false } = {}) {
   // Everybody must know the others' addresses, so all listen first and get something to do afterwards.
   const [page, api, authorization] = [await listen(port), await listen(0), await listen(0)];
   const [url, resource, issuer] = [addressOf(page), addressOf(api), addressOf(authorization)];
 
   const editor = { id: 'photo-editor', secret: newSecret(), redirectUri: `${url}/callback` };
   const nightly = { id: 'nightly-job', secret: newSecret() };
+  const storage = opaque ? { id: 'storage', secret: newSecret() } : undefined;
   /** @type {import('./wire.js').Log} */
   const backstage = [];
-  const fetch = recordingFetch(backstage, { step: 'pictures', from: 'storage', to: 'authorization server' });
+  const fetch = recordingQuestions(backstage, { step: 'pictures', from: 'storage', to: 'authorization server' });
 
   const job = createNightlyJob({ issuer, resource, credentials: nightly, backstage });
-  page.on('request', createEditor({ url, issuer, resource, credentials: editor, job, backstage }));
-  api.on('request', createStorage({ resource, issuer, fetch }));
-  authorization.on('request', await createAuthorizationServer({ issuer, resource, editor, job: nightly }));
+  page.on('request', createEditor({ url, issuer, resource, credentials: editor, job, backstage, opaque }));
+  api.on('request', createStorage({ resource, issuer, credentials: storage, fetch }));
+  authorization.on('request', await createAuthorizationServer({ issuer, resource, editor, job: nightly, storage }));
 
   return {
     url,
@@ -62,9 +66,20 @@ async function close(server) {
 
 const newSecret = () => randomBytes(32).toString('base64url');
 
+/** With the options of the command line. */
+async function startAsTold() {
+  const { values } = parseArgs({
+    options: {
+      port: { type: 'string', default: process.env['PORT'] ?? '0' },
+      opaque: { type: 'boolean', default: false },
+    },
+  });
+  const { port, opaque } = values;
+  return { opaque, ...(await start({ port: Number(port), opaque })) };
+}
+
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: process.env['PORT'] ?? '0' } } });
-  const { url, api, issuer, close } = await start({ port: Number(values.port) }).catch((error) => {
+  const { url, api, issuer, opaque, close } = await startAsTold().catch((error) => {
     console.error(`The example cannot start: ${error.message}`);
     process.exit(1);
   });
@@ -72,7 +87,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
   The photo editor          ${url}   <- open this in a browser
   The storage               ${api}
   The authorization server  ${issuer}
-
+${opaque ? '\n  The tokens are opaque: the storage asks the authorization server about them.\n' : ''}
   Stop with Ctrl+C.`);
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void close());
 }

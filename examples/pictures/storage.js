@@ -1,23 +1,47 @@
 // @ts-check
 // The cloud storage: the resource server of RFC 6749, an API that keeps people's pictures and lets in who has a token.
 import express from 'express';
-import { auth, requireScope, resourceServer } from 'express-oauth2-resource-server';
+import { auth, clientSecretBasic, requireScope, resourceServer } from 'express-oauth2-resource-server';
 import { LOOKS, drawPicture, newAlbum } from './pictures.js';
+
+/**
+ * For how long the answer about an opaque token is used again, in seconds: so long a revoked one still passes. Three, so that
+ * you can watch both; the default is 30. Shorter means more questions, 0 one for every request.
+ */
+export const INTROSPECTION_TTL = 3;
 
 /**
  * @param {object} options
  * @param {string} options.resource the address of this API, and what its tokens carry as audience
  * @param {string} options.issuer the authorization server whose tokens are accepted
+ * @param {{ id: string, secret: string } | undefined} [options.credentials] who this API is at the authorization server; only
+ *   needed for opaque tokens, about which it must ask
  * @param {typeof globalThis.fetch} [options.fetch] records what the middleware asks the authorization server
  */
-export function createStorage({ resource, issuer, fetch = globalThis.fetch }) {
+export function createStorage({ resource, issuer, credentials, fetch = globalThis.fetch }) {
   /** @type {Map<string, ReturnType<typeof newAlbum>>} */
   const albums = new Map();
   const app = express();
   app.disable('x-powered-by');
 
   // This is all it takes: from here on a request has a good access token, or has been answered.
-  app.use(resourceServer({ resource, issuer, fetch }));
+  if (credentials === undefined) {
+    // Tokens are JWTs: the storage checks them itself, with the public keys of the issuer.
+    app.use(resourceServer({ resource, issuer, fetch }));
+  } else {
+    // Tokens are opaque: the storage asks the issuer about each, and says who it is. RFC 7662.
+    const clientAuthentication = clientSecretBasic(credentials.id, credentials.secret);
+    app.use(
+      resourceServer({
+        resource,
+        issuer,
+        fetch,
+        introspection: { clientAuthentication, ttl: INTROSPECTION_TTL },
+        // This issuer calls refresh tokens active, too. In its answers only access tokens have a token_type.
+        requiredClaims: { token_type: 'Bearer' },
+      }),
+    );
+  }
 
   // Whose pictures? Those of the person in the token, never of a name in the request.
   app.get('/pictures', requireScope('pictures:read'), (req, res) => {

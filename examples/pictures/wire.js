@@ -9,7 +9,9 @@ import { text } from 'node:stream/consumers';
  * @typedef {[name: string, value: string][]} Fields one pair for each line, so that a header may stand twice
  * @typedef {{ line: string, headers: Fields, body: string }} Message
  * @typedef {{ step: string, from: string, to: string }} Label the part of the story, and who talks to whom
- * @typedef {Label & { number: number, request: Message, response: Message & { status: number } }} Exchange
+ * @typedef {{ request: Message, response: Message & { status: number } }} Both
+ * @typedef {Label & Both & { number: number, questions?: number }} Exchange `questions`: how often the storage asked somebody
+ *   about the token of this request before it answered
  * @typedef {Exchange[]} Log
  */
 
@@ -17,7 +19,15 @@ import { text } from 'node:stream/consumers';
 const MAX_EXCHANGES = 200;
 let count = 0;
 
-/** @param {Log} log @param {Label & Pick<Exchange, 'request' | 'response'>} exchange */
+/**
+ * Requests to the storage that wait for their answer, by their token. What the storage asks about the token meanwhile belongs
+ * to them, and into the log of the same person: nobody else may see it.
+ *
+ * @type {Map<string, { log: Log, step: string, questions: number }>}
+ */
+const waiting = new Map();
+
+/** @param {Log} log @param {Omit<Exchange, 'number'>} exchange */
 function record(log, { request, response, ...label }) {
   log.push({ number: ++count, ...label, request: mask(request), response: { ...response, ...mask(response) } });
   if (log.length > MAX_EXCHANGES) log.shift();
@@ -42,7 +52,12 @@ export function recordingFetch(log, label) {
     const headers = [['Host', url.host], ...given, ['Connection', 'close']];
     if (body !== '') headers.push(['Content-Length', String(Buffer.byteLength(body))]);
 
-    const answer = await send(url, method, headers, body, init.signal ?? undefined);
+    const token = label.to === 'storage' ? bearerOf(headers) : undefined;
+    const call = { log, step: label.step, questions: 0 };
+    if (token !== undefined) waiting.set(token, call);
+    const answer = await send(url, method, headers, body, init.signal ?? undefined).finally(() => {
+      if (token !== undefined && waiting.get(token) === call) waiting.delete(token);
+    });
     const response = {
       status: answer.statusCode ?? 0,
       line: `HTTP/${answer.httpVersion} ${answer.statusCode} ${answer.statusMessage}`,
@@ -50,10 +65,31 @@ export function recordingFetch(log, label) {
       body: await text(answer),
     };
     const request = { line: `${method} ${url.pathname}${url.search} HTTP/1.1`, headers, body };
-    record(log, { ...label, request, response });
+    record(log, { ...label, request, response, ...(token !== undefined && { questions: call.questions }) });
     return new Response(response.body === '' ? null : response.body, response);
   };
 }
+
+/**
+ * The same for the storage. What it asks about a token (RFC 7662) is written down where the request with this token is, and
+ * nowhere if nobody here has sent it; everything else goes to `log`.
+ *
+ * @param {Log} log @param {Label} label @returns {typeof globalThis.fetch}
+ */
+export function recordingQuestions(log, label) {
+  const general = recordingFetch(log, label);
+  return async (input, init) => {
+    const token = new URLSearchParams(String(init?.body ?? '')).get('token');
+    if (token === null) return general(input, init);
+    const call = waiting.get(token) ?? { log: [], step: label.step, questions: 0 };
+    call.questions++;
+    return recordingFetch(call.log, { ...label, step: call.step })(input, init);
+  };
+}
+
+/** @param {Fields} headers */
+const bearerOf = (headers) =>
+  headers.find(([name, value]) => name.toLowerCase() === 'authorization' && value.startsWith('Bearer '))?.[1].slice(7);
 
 /**
  * Records an exchange from the other side: a request of the browser that this server answers. Of the answer it sees what

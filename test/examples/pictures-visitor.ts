@@ -12,6 +12,8 @@ export interface Exchange {
   readonly to: string;
   readonly request: Message;
   readonly response: Message & { readonly status: number };
+  /** How often the storage asked about the token of this request, before it answered. */
+  readonly questions?: number;
 }
 
 /** What the editor's server tells its page. */
@@ -19,6 +21,7 @@ export interface Story {
   readonly person?: string;
   readonly access?: { readonly scope: string; readonly expiresAt: number };
   readonly notice?: string;
+  readonly tokenFormat: 'jwt' | 'opaque';
   readonly exchanges: readonly Exchange[];
   readonly pictures?: readonly { readonly id: string; readonly title: string; readonly look: string }[];
   readonly status?: number;
@@ -91,6 +94,13 @@ export function accessToken({ exchanges }: Story): string {
     ({ step, to }) => ['tokens', 'refresh'].includes(step) && to === 'authorization server',
   );
   return (JSON.parse(answer?.response.body ?? '{}') as { access_token?: string }).access_token ?? '';
+}
+
+/** The exchange that was recorded last. */
+export function last({ exchanges }: Story): Exchange {
+  const exchange = exchanges.at(-1);
+  if (exchange === undefined) throw new Error('nothing was recorded');
+  return exchange;
 }
 
 /** The values of a header, line by line. */

@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import * as oauth from 'oauth4webapi';
 import { startProgram } from './pictures-program.js';
 import type { Program } from './pictures-program.js';
-import { Visitor, accessToken, lines } from './pictures-visitor.js';
-import type { Story } from './pictures-visitor.js';
+import { Visitor, accessToken, last, lines } from './pictures-visitor.js';
 
 jest.setTimeout(30_000);
 
@@ -21,13 +20,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await program.stop('SIGKILL');
 });
-
-/** The answer to the last request that was recorded. */
-function last({ exchanges }: Story) {
-  const exchange = exchanges.at(-1);
-  if (exchange === undefined) throw new Error('nothing was recorded');
-  return exchange;
-}
 
 function bearer(rest: string): string {
   return `Bearer realm="${program.storage}"${rest}`;
@@ -218,7 +210,8 @@ describe('refusals', () => {
   });
 
   test('what is not offered is not found', async () => {
-    for (const name of ['constructor', '__proto__', 'other']) {
+    const opaqueOnly = ['guessed', 'revoked', 'refresh-token'];
+    for (const name of ['constructor', '__proto__', 'other', ...opaqueOnly]) {
       const answer = await ada.send(`${program.editor}/refusals/${name}`, { method: 'POST' });
       expect(answer.status).toBe(404);
     }
@@ -280,6 +273,13 @@ describe('what must not happen', () => {
     expect(await answer.text()).toContain('This page is too old');
   });
 
+  test('the storage asks nobody about a JWT', async () => {
+    const { tokenFormat, exchanges } = await ada.ask('/story');
+    expect(tokenFormat).toBe('jwt');
+    expect(exchanges.filter(({ from, request }) => from === 'storage' && request.body !== '')).toEqual([]);
+    expect(new Set(exchanges.map(({ questions }) => questions))).toEqual(new Set([undefined, 0]));
+  });
+
   test('after signing out nothing works until the next time', async () => {
     await ada.ask('/sign-out', 'POST');
     expect((await ada.send(`${program.editor}/pictures`)).status).toBe(401);
@@ -315,6 +315,10 @@ describe('start and stop', () => {
       }
     },
   );
+
+  test('an option that does not exist is told in one line', async () => {
+    await expect(startProgram('--opak')).rejects.toThrow("\nThe example cannot start: Unknown option '--opak'\n");
+  });
 
   test('a port that is taken is told in one line', async () => {
     const { port } = new URL(program.editor);

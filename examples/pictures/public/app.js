@@ -8,6 +8,7 @@ import { onSave, openDarkroom, showGallery } from './gallery.js';
  * @property {string} [person]
  * @property {{ scope: string, expiresAt: number }} [access]
  * @property {'refused' | 'failed'} [notice]
+ * @property {'jwt' | 'opaque'} tokenFormat of access tokens
  * @property {Record<string, string>} addresses
  * @property {Exchange[]} exchanges
  * @property {import('./gallery.js').Picture[]} [pictures]
@@ -35,13 +36,16 @@ async function ask(path, init) {
 }
 
 /** @param {Story} story */
-function tell({ person, access, notice, addresses, exchanges }) {
+function tell({ person, access, notice, tokenFormat, addresses, exchanges }) {
   signedIn = access !== undefined;
   expiresAt = access?.expiresAt ?? 0;
   byId('who').textContent = signedIn ? `${person} · ${access?.scope}` : 'Nobody is signed in';
   byId('notice').textContent = notice === undefined ? '' : NOTICES[notice];
   byId('sign-in').hidden = signedIn;
   byId('sign-out').hidden = !signedIn;
+  for (const place of document.querySelectorAll('[data-only]')) {
+    place.toggleAttribute('hidden', place.getAttribute('data-only') !== tokenFormat);
+  }
   for (const place of document.querySelectorAll('[data-address]')) {
     place.textContent = addresses[place.getAttribute('data-address') ?? ''] ?? '';
   }
@@ -78,7 +82,7 @@ async function act(button) {
   if (button.getAttribute('aria-disabled') === 'true') return say(step, 'Sign in first: there is no token yet.');
   if (button.getAttribute('aria-busy') === 'true') return;
   button.setAttribute('aria-busy', 'true');
-  say(step, action === 'refusals/expired' ? 'Waiting for the token to expire …' : 'Asking …');
+  say(step, button.dataset['waiting'] ?? 'Asking …');
   try {
     const story = await ask(`/${action}`, { method: 'POST' });
     if (story === undefined) return say(step, 'The authorization server wants to see you again: sign in.');

@@ -25,6 +25,7 @@ export function takeChallengeApart(challenge) {
 
 /**
  * Header and claims of a JWT, unverified: only for showing. A client must not look into access tokens (RFC 9068 section 6).
+ * Undefined for what is no JWT: an opaque token.
  *
  * @param {string} token @returns {{ header: Part[], claims: Part[] } | undefined}
  */
@@ -33,13 +34,17 @@ export function decodeToken(token) {
   return header && claims && signature !== undefined ? { header, claims } : undefined;
 }
 
+/** The members of a JSON object. @param {object} object @returns {Part[]} */
+export function members(object) {
+  return Object.entries(object).map(([name, value]) => ({ name, value: show(name, value) }));
+}
+
 /** @param {string} part @param {number} index @returns {Part[] | undefined} */
 function decodePart(part, index) {
   if (index === 2) return [];
   try {
     const bytes = Uint8Array.from(atob(part.replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0));
-    const members = JSON.parse(new TextDecoder().decode(bytes));
-    return Object.entries(members).map(([name, value]) => ({ name, value: show(name, value) }));
+    return members(JSON.parse(new TextDecoder().decode(bytes)));
   } catch {
     return undefined;
   }

@@ -1,8 +1,8 @@
 // @ts-check
 // Shows one exchange: who talks to whom, both messages, and what is in them.
-import { decodeToken, parameters, takeChallengeApart } from './decode.js';
+import { decodeToken, members, parameters, takeChallengeApart } from './decode.js';
 import { element } from './element.js';
-import { ADVICE, CHALLENGE, CLAIMS, PARAMETERS } from './explain.js';
+import { ADVICE, CHALLENGE, CLAIMS, INTROSPECTED, INTROSPECTION, PARAMETERS } from './explain.js';
 
 /** @typedef {import('../wire.js').Exchange} Exchange @typedef {import('../wire.js').Message} Message */
 
@@ -11,7 +11,8 @@ const LONGEST_BODY = 1500;
 const TELLING = ['authorization', 'www-authenticate', 'location'];
 
 /** @param {Exchange} exchange */
-export function showExchange({ from, to, request, response }) {
+export function showExchange(exchange) {
+  const { from, to, request, response } = exchange;
   const [method = '', target = ''] = request.line.split(' ');
   const summary = element(
     'summary',
@@ -28,7 +29,7 @@ export function showExchange({ from, to, request, response }) {
   // Filled in when it is opened: most never are, and some are long.
   details.addEventListener('toggle', () => {
     if (details.childElementCount > 1) return;
-    details.append(side('Request', request, requestParts(request)), side('Answer', response, answerParts(response)));
+    details.append(side('Request', request, requestParts(exchange)), side('Answer', response, answerParts(exchange)));
   });
   return element('li', {}, details);
 }
@@ -67,35 +68,68 @@ function readable(body) {
   return text.length <= LONGEST_BODY ? text : `${text.slice(0, LONGEST_BODY)} … (${text.length} characters in all)`;
 }
 
-/** @param {Message} request */
-function requestParts({ line, headers, body }) {
+/** @param {Exchange} exchange */
+function requestParts({ from, request }) {
+  const { line, headers, body } = request;
   const query = line.split(' ')[1]?.split('?')[1] ?? '';
   const form = headers.some(([name, value]) => /^content-type$/i.test(name) && value.includes('urlencoded'))
     ? body
     : '';
-  const bearer = headers
-    .find(([name, value]) => /^authorization$/i.test(name) && /^bearer /i.test(value))?.[1]
-    .slice(7);
+  const bearer = bearerOf(request);
   return [
     table('The parameters of the address', parameters(query), PARAMETERS),
+    isQuestion(from, request) ? words(INTROSPECTION.question) : undefined,
     table('The parameters of the form', parameters(form), PARAMETERS),
+    isOpaque(bearer) ? words(INTROSPECTION.opaque) : undefined,
     folded('The access token, decoded', token('The access token', bearer)),
   ].filter(isThere);
 }
 
-/** @param {Message} response */
-function answerParts(response) {
+/** @param {Message} request */
+function bearerOf({ headers }) {
+  return headers.find(([name, value]) => /^authorization$/i.test(name) && /^bearer /i.test(value))?.[1].slice(7);
+}
+
+/** @param {string | undefined} text a token, if there is one */
+const isOpaque = (text) => text !== undefined && decodeToken(text) === undefined;
+
+/** Whether the storage asks about a token. RFC 7662 section 2.1. @param {string} from @param {Message} request */
+const isQuestion = (from, { body }) => from === 'storage' && new URLSearchParams(body).has('token');
+
+/** How the storage has found out about an opaque token. A malformed request (400) is refused before. @param {Exchange} call */
+function finding({ request, response, questions }) {
+  if (questions === undefined || response.status === 400 || !isOpaque(bearerOf(request))) return undefined;
+  return words(questions > 0 ? INTROSPECTION.asked : INTROSPECTION.remembered);
+}
+
+/** What the storage is told about a token. @param {Exchange} exchange */
+function introspected({ from, request, response }) {
+  if (!isQuestion(from, request) || response.status !== 200) return [];
+  const answer = JSON.parse(response.body);
+  const { active, noAccessToken, inactive } = INTROSPECTION;
+  return [
+    words(answer.active !== true ? inactive : answer.token_type === undefined ? noAccessToken : active),
+    table('What the token stands for', members(answer), INTROSPECTED),
+  ];
+}
+
+/** @param {Exchange} exchange */
+function answerParts(exchange) {
+  const { response } = exchange;
   const location = response.headers.find(([name]) => name.toLowerCase() === 'location')?.[1] ?? '';
   const apart = challenges(response).flatMap(({ scheme, parts }) => [
     table(`The challenge: scheme ${scheme}`, parts, CHALLENGE),
-    element('p', { class: 'advice' }, ADVICE[parts.find(({ name }) => name === 'error')?.value ?? ''] ?? ''),
+    words(ADVICE[parts.find(({ name }) => name === 'error')?.value ?? ''] ?? ''),
   ]);
   const body = response.body.includes('"access_token"') ? JSON.parse(response.body) : {};
-  const members = Object.entries(body).map(([name, value]) => ({ name, value: shorten(String(value)) }));
+  const answer = Object.entries(body).map(([name, value]) => ({ name, value: shorten(String(value)) }));
   return [
     table('The parameters of the new address', parameters(location.split('?')[1] ?? ''), PARAMETERS),
+    finding(exchange),
+    ...introspected(exchange),
     ...apart,
-    table('The answer', members, PARAMETERS),
+    table('The answer', answer, PARAMETERS),
+    isOpaque(body.access_token) ? words(INTROSPECTION.opaque) : undefined,
     ...token('The access token', body.access_token),
     ...token('The ID token', body.id_token),
   ].filter(isThere);
@@ -123,15 +157,18 @@ function folded(title, content) {
     : element('details', { class: 'decoded' }, element('summary', {}, title), ...nodes);
 }
 
-/** @param {string} title @param {import('./decode.js').Part[]} parts @param {Record<string, string>} words */
-function table(title, parts, words) {
+/** @param {string} text */
+const words = (text) => element('p', { class: 'advice' }, text);
+
+/** @param {string} title @param {import('./decode.js').Part[]} parts @param {Record<string, string>} meanings */
+function table(title, parts, meanings) {
   if (parts.length === 0) return undefined;
   const rows = parts.map(({ name, value }) =>
     element(
       'div',
       {},
       element('dt', {}, name),
-      element('dd', {}, element('code', {}, value), element('span', {}, words[name] ?? '')),
+      element('dd', {}, element('code', {}, value), element('span', {}, meanings[name] ?? '')),
     ),
   );
   return element('div', { class: 'parts' }, element('h4', {}, title), element('dl', {}, ...rows));

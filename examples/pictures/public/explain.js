@@ -18,13 +18,14 @@ export const PARAMETERS = {
   grant_type: 'What the client offers in exchange for a token.',
   code_verifier: 'The secret behind the code_challenge. A stolen code is worth nothing without it.',
   refresh_token: 'For the next access token. Works once.',
-  access_token: 'What the storage wants to see. Decoded below.',
+  access_token: 'What the storage wants to see. More about it below.',
   id_token: 'For the editor: who signed in. Decoded below.',
   token_type: 'Who has it may use it (RFC 6750): so it must not leak.',
   expires_in: 'Lifetime in seconds.',
   error: 'What went wrong, as a code for programs.',
   error_description: 'The same for people.',
-  token: 'The token that shall end.',
+  token: 'The token that this is about.',
+  token_type_hint: 'What kind of token it is: where the server looks first.',
 };
 
 /** @type {Record<string, string>} Members of tokens. */
@@ -43,6 +44,29 @@ export const CLAIMS = {
   nonce: 'The one of the authorization request.',
   auth_time: 'When you typed your password.',
   name: 'Your name.',
+};
+
+/** @type {Record<string, string>} Members of the answer to an introspection request. RFC 7662 section 2.2. */
+export const INTROSPECTED = {
+  ...CLAIMS,
+  active: 'Whether the token is good now. Only true lets a request pass.',
+  token_type: 'An access token. A refresh token has none here, and is refused.',
+};
+
+/** Introspection in words. */
+export const INTROSPECTION = {
+  opaque: 'The token is opaque: a random string. What it stands for, only the authorization server knows.',
+  question:
+    'The storage cannot read the token, so it asks the server that issued it. It says who it is (Authorization): not everybody may ask.',
+  active:
+    'The authorization server calls the token good. Whom it is for, until when and for what, the storage checks itself. It uses this answer for three seconds: further requests with this token ask nobody.',
+  noAccessToken:
+    'Active, but there is no token_type: this is a refresh token. It is for the authorization server alone, so the storage refuses it.',
+  inactive:
+    'The token is expired, revoked, or was never issued. The authorization server does not say which. The storage refuses it, and uses this answer for five seconds.',
+  asked:
+    'The storage asked the authorization server about the token before it answered: see the message above this one.',
+  remembered: 'The storage asked nobody: it had asked about this token a moment ago, and uses the answer again.',
 };
 
 /** @type {Record<string, string>} Parameters of a challenge. */
