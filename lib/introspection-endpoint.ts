@@ -94,7 +94,7 @@ export class IntrospectionEndpoint {
     if (isTrial) this.#isTrying = true;
     try {
       const body = await this.#repeating(question, !isTrial);
-      if (isTrial) this.#tell('recovered');
+      if (isTrial) this.tell('recovered');
       this.#backOff.succeeded();
       return body;
     } catch (error) {
@@ -107,12 +107,12 @@ export class IntrospectionEndpoint {
 
   #note(error: unknown): void {
     const isOfTheToken = error instanceof UnusableAnswerError && ABOUT_THE_TOKEN.includes(error.answeredWith);
-    this.#tell('failed', error);
+    this.tell('failed', error);
     // A burst of questions that fail together is one failure of the server, and does not count on while it is left alone.
     if (isOfTheToken) this.#backOff.succeeded();
     if (isOfTheToken || this.#backOff.left > 0) return;
     this.#backOff.failed(error as Error);
-    if (this.#backOff.left > 0) this.#tell('paused', error);
+    if (this.#backOff.left > 0) this.tell('paused', error);
   }
 
   async #repeating(question: Question, mayRepeat: boolean): Promise<Uint8Array> {
@@ -168,7 +168,8 @@ export class IntrospectionEndpoint {
     }
   }
 
-  #tell(event: 'failed' | 'paused' | 'recovered', error?: unknown): void {
+  /** Tells the operator. */
+  tell(event: 'failed' | 'paused' | 'recovered', error?: unknown): void {
     const reason = error instanceof VerificationUnavailableError ? error.reason : undefined;
     tell(() => ({ type: 'introspection', issuer: this.#options.issuer, event, reason }));
   }

@@ -130,5 +130,7 @@ function agreed(signed: SignedAnswers, { clientId }: ClientAuthentication): Agre
     throw new TypeError('"key" of decryption must be a CryptoKey, a JWK or a Uint8Array');
   checkText('"algorithm" of decryption', decryption.algorithm);
   checkText('"encryption" of decryption', encryption);
-  return { algorithm, audience, decryption: { key, algorithm: decryption.algorithm, encryption } };
+  // jose freezes a JWK that it is given; and theirs may change.
+  const ours = ArrayBuffer.isView(key) || 'type' in key ? key : { ...key };
+  return { algorithm, audience, decryption: { key: ours, algorithm: decryption.algorithm, encryption } };
 }

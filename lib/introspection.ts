@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { checkNow } from './access-token.js';
+import type { JsonObject } from './decode.js';
 import { InvalidTokenError } from './errors.js';
 import { parseObject } from './fetch-json.js';
 import { warnOnce } from './hints.js';
@@ -56,11 +57,18 @@ export function introspection(options: CheckedIntrospection, parts: Introspectio
 
   async function ask(token: string): Promise<Verdict> {
     const body = await endpoint.ask(token);
-    const answer =
-      signedAnswers === undefined
-        ? parseObject(body, 'The introspection answer of the authorization server')
-        : await readSignedAnswer(body, issuers, keys, signedAnswers);
-    return readAnswer(answer, answerTerms);
+    try {
+      return readAnswer(await read(body), answerTerms);
+    } catch (error) {
+      // It does not count against the endpoint, which answers: what is odd about one token must not stop the others.
+      endpoint.tell('failed', error);
+      throw error;
+    }
+  }
+
+  async function read(body: Uint8Array): Promise<JsonObject> {
+    if (signedAnswers === undefined) return parseObject(body, 'The introspection answer of the authorization server');
+    return readSignedAnswer(body, issuers, keys, signedAnswers, clock(), clockTolerance);
   }
 
   return {

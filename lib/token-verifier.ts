@@ -1,9 +1,12 @@
+import { WRONG_TYPE } from './access-token.js';
 import type { TrustedServer } from './authorization-servers.js';
 import { decodeJwt } from './decode.js';
 import type { Jwt } from './decode.js';
 import { InvalidTokenError, VerificationUnavailableError } from './errors.js';
 import { INACTIVE } from './introspection-answer.js';
 import type { JwtVerifier, ServerFinder } from './jwt.js';
+import { SIGNED_ANSWER } from './signed-answer.js';
+import { mediaType } from './token-terms.js';
 import type { TokenVerifier, VerifiedToken } from './types.js';
 
 /**
@@ -38,6 +41,9 @@ export function tokenVerifier(
 
   return async (token) => {
     const jwt = readJwt(token);
+    // RFC 9701 section 8.1: what a server once said of a token is no token, whoever would take it for one.
+    const typ = jwt?.header['typ'];
+    if (typeof typ === 'string' && mediaType(typ) === SIGNED_ANSWER) throw new InvalidTokenError(WRONG_TYPE);
     const named = jwt && (await find(jwt.claims['iss']));
     if (named !== undefined && named.introspection?.jwtLocally !== false) return verifyJwt(token, jwt);
     const servers = named === undefined ? await unnamed(token, jwt) : [named];

@@ -191,13 +191,10 @@ describe('the options of resourceServer', () => {
     );
   });
 
-  test.each(['wibble', 'constructor', 'toString', ''])(
-    '%j is no option and like none: all are listed',
-    (name) => {
-      const message = complaint({ ...valid, [name]: 'x' });
-      expect(message).toMatch(/^resourceServer has no option .*: the options are resource, methods, .*requiredClaims$/);
-    },
-  );
+  test.each(['wibble', 'constructor', 'toString', ''])('%j is no option and like none: all are listed', (name) => {
+    const message = complaint({ ...valid, [name]: 'x' });
+    expect(message).toMatch(/^resourceServer has no option .*: the options are resource, methods, .*requiredClaims$/);
+  });
 
   test('frozen options are taken: nothing is written into them', () => {
     const options = Object.freeze({
