@@ -85,7 +85,7 @@ export function trustedServer(given: GivenServer, defaults: Defaults): TrustedSe
   const server: JwtServer = {
     issuers: [issuer, ...(issuerAliases === undefined ? [] : checkedList('issuerAliases', issuerAliases))],
     terms: checkedTerms({ ...defaults.terms, ...onlyGiven(given) }, defaults.resource),
-    keys: keySource(issuer, given, metadata, defaults),
+    keys: keySource(issuer, given, places.includes('jwks_uri') ? metadata : undefined, defaults),
   };
   const discovered = () => place(places.find((name) => name !== 'jwks_uri'));
   return {

@@ -39,7 +39,9 @@ export function bearerToken(
     const asked = new Promise<OwnToken>((resolve) => {
       resolve(getToken());
     });
-    const given: unknown = await unlessLate(timeLimit(), 'The function of bearerToken did not return in time', asked);
+    const { signal, end } = timeLimit();
+    const late = 'The function of bearerToken did not return in time';
+    const given: unknown = await unlessLate(signal, late, asked).finally(end);
     const { accessToken: token, expiresIn = Infinity } = (given ?? {}) as {
       accessToken?: unknown;
       expiresIn?: unknown;

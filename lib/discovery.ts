@@ -34,7 +34,7 @@ export async function discover(
   wanted: readonly Place[],
   fetch: Fetch,
 ): Promise<{ value: Metadata; maxAge: Seconds | undefined }> {
-  const { document, maxAge } = await fetchMetadata(issuer, fetch);
+  const { document, maxAge } = await fetchMetadata(issuer, wanted, fetch);
   // RFC 8414 sections 3.3 and 4: identical, code point by code point.
   if (document['issuer'] !== issuer) {
     throw new VerificationUnavailableError(
@@ -82,7 +82,7 @@ export function metadataUrls(issuer: string): readonly URL[] {
   ];
 }
 
-async function fetchMetadata(issuer: string, fetch: Fetch): Promise<FetchedJson> {
+async function fetchMetadata(issuer: string, wanted: readonly Place[], fetch: Fetch): Promise<FetchedJson> {
   let wait: Seconds = 0;
   for (const url of metadataUrls(issuer)) {
     try {
@@ -92,7 +92,8 @@ async function fetchMetadata(issuer: string, fetch: Fetch): Promise<FetchedJson>
       wait = Math.max(wait, error.wait);
     }
   }
-  throw new UnusableAnswerError(`${WHAT} is at no well-known place: check "issuer", or name "jwksUri"`, wait);
+  const settings = wanted.map((place) => `"${SETTINGS[place]}"`).join(' and ');
+  throw new UnusableAnswerError(`${WHAT} is at no well-known place: check "issuer", or name ${settings}`, wait);
 }
 
 /** A public issuer must not make us call addresses inside our own network. RFC 8725bis section 3.10. */

@@ -56,9 +56,23 @@ export interface FetchedJson {
   readonly maxAge: Seconds | undefined;
 }
 
+/** A time that is over at some point, unless it is ended before. */
+interface TimeLimit {
+  readonly signal: AbortSignal;
+  /** What it is for is done. Otherwise the signal, and all that listens to it, would be kept until the time is over. */
+  readonly end: () => void;
+}
+
 /** The time for one document, headers and body together. */
-export function timeLimit(): AbortSignal {
-  return AbortSignal.timeout(TIMEOUT);
+export function timeLimit(): TimeLimit {
+  const controller = new AbortController();
+  const timer = setTimeout(() => {
+    controller.abort();
+  }, TIMEOUT).unref();
+  const end = () => {
+    clearTimeout(timer);
+  };
+  return { signal: controller.signal, end };
 }
 
 /**
@@ -73,7 +87,8 @@ export async function fetchJson(
   mediaTypes: readonly string[],
   fetch: Fetch,
 ): Promise<FetchedJson> {
-  const { body, headers } = await exchange({ url, what, mediaTypes }, fetch, timeLimit());
+  const { signal, end } = timeLimit();
+  const { body, headers } = await exchange({ url, what, mediaTypes }, fetch, signal).finally(end);
   return { document: parseObject(body, what), maxAge: maxAge(headers) };
 }
 

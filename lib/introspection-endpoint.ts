@@ -71,14 +71,14 @@ export class IntrospectionEndpoint {
         'More tokens wait for introspection than "maxQueued" allows: the authorization server is slow, or "maxConcurrent" is low',
       );
     }
-    const signal = timeLimit();
+    const { signal, end } = timeLimit();
     const question = this.#limit(async () => {
       signal.throwIfAborted(); // nobody waits for it any longer
       this.#refuseWhilePaused(); // what was met while this one waited
       return this.#watched({ url, token, signal });
     });
     question.catch(() => undefined); // told below, unless time is over
-    return unlessLate(signal, `${WHAT} did not come in time`, question);
+    return unlessLate(signal, `${WHAT} did not come in time`, question).finally(end);
   }
 
   #refuseWhilePaused(): void {
@@ -94,8 +94,7 @@ export class IntrospectionEndpoint {
     if (isTrial) this.#isTrying = true;
     try {
       const body = await this.#repeating(question, !isTrial);
-      if (isTrial) this.tell('recovered');
-      this.#backOff.succeeded();
+      this.#noteAnswer();
       return body;
     } catch (error) {
       this.#note(error);
@@ -105,11 +104,17 @@ export class IntrospectionEndpoint {
     }
   }
 
+  /** It answers, whoever asked: the trial, or a question that was under way when the pause began. */
+  #noteAnswer(): void {
+    if (this.#backOff.isTripped) this.tell('recovered');
+    this.#backOff.succeeded();
+  }
+
   #note(error: unknown): void {
     const isOfTheToken = error instanceof UnusableAnswerError && ABOUT_THE_TOKEN.includes(error.answeredWith);
     this.tell('failed', error);
     // A burst of questions that fail together is one failure of the server, and does not count on while it is left alone.
-    if (isOfTheToken) this.#backOff.succeeded();
+    if (isOfTheToken) this.#noteAnswer();
     if (isOfTheToken || this.#backOff.left > 0) return;
     this.#backOff.failed(error as Error);
     if (this.#backOff.left > 0) this.tell('paused', error);

@@ -77,9 +77,9 @@ export class TokenCache {
   }
 
   #find(key: string, lives: Lives, ask: () => Promise<Verdict>): Verdict | Promise<Verdict> {
-    const good = this.#good.get(key);
+    const good = this.#at(this.#good, key);
     if (good !== undefined && this.#isWithin(good, 0)) return good.verdict;
-    const bad = this.#bad.get(key);
+    const bad = this.#at(this.#bad, key);
     if (bad !== undefined && this.#isWithin(bad, 0)) return bad.verdict;
     const asked = this.#share(key, lives, ask);
     if (good === undefined || !this.#isWithin(good, lives.stale)) return asked;
@@ -115,9 +115,15 @@ export class TokenCache {
     if (good > 0) this.#good.set(key, { verdict, since, until: since + good, expires: exp + tolerance });
   }
 
-  /** Also not before it: a clock that was put back makes nothing younger. */
-  #isWithin({ since, until, expires }: Entry<Verdict>, longer: Seconds): boolean {
-    const now = this.#clock();
-    return now >= since && now < Math.min(until + longer, expires);
+  /** What is remembered, unless it seems to come from the future: a clock that was put back makes nothing younger. */
+  #at<T>(store: LRUCache<string, Entry<T>>, key: string): Entry<T> | undefined {
+    const entry = store.get(key);
+    if (entry === undefined || this.#clock() >= entry.since) return entry;
+    store.delete(key);
+    return undefined;
+  }
+
+  #isWithin({ until, expires }: Entry<Verdict>, longer: Seconds): boolean {
+    return this.#clock() < Math.min(until + longer, expires);
   }
 }
