@@ -1,5 +1,5 @@
 import { claimAt } from './claims.js';
-import type { JsonObject } from './decode.js';
+import type { JsonObject, Jwt } from './decode.js';
 import { InvalidTokenError } from './errors.js';
 import { mediaType } from './token-terms.js';
 import type { Terms } from './token-terms.js';
@@ -18,6 +18,8 @@ const FOREIGN_CLAIMS = [
   'status_list',
   'token_introspection',
 ];
+export const BAD_ALGORITHM = 'The access token is signed with an algorithm that is not accepted here';
+export const EXPIRED = 'The access token expired';
 export const WRONG_TYPE = 'The token is not an access token by its type';
 
 /**
@@ -51,6 +53,19 @@ export function checkTimes(claims: JsonObject, now: Seconds, tolerance: Seconds,
   checkNow({ exp, nbf }, now, tolerance);
 }
 
+/**
+ * What an unverified JWT says against itself counts, whatever else is known of it: an introspection answer may leave out what the
+ * token says. Nothing in it speaks for it.
+ *
+ * @throws InvalidTokenError when it is unsigned, for somebody else, expired, or not valid yet.
+ */
+export function checkOwnWords({ header, claims }: Jwt, now: Seconds, tolerance: Seconds, terms: Terms): void {
+  if (header['alg'] === 'none') throw new InvalidTokenError(BAD_ALGORITHM);
+  const { exp, nbf, aud } = claims;
+  if (aud !== undefined) checkAudience(claims, terms);
+  checkNow({ exp: isTime(exp) ? exp : undefined, nbf: isTime(nbf) ? nbf : undefined }, now, tolerance);
+}
+
 interface Times {
   readonly exp?: Seconds | undefined;
   readonly nbf?: Seconds | undefined;
@@ -59,7 +74,7 @@ interface Times {
 /** Now is before `exp` and not before `nbf`, where the token has them. They are numbers. @throws InvalidTokenError */
 export function checkNow({ exp, nbf }: Times, now: Seconds, tolerance: Seconds): void {
   // Written so that a time that is none refuses.
-  if (exp !== undefined && !(now < exp + tolerance)) throw new InvalidTokenError('The access token expired');
+  if (exp !== undefined && !(now < exp + tolerance)) throw new InvalidTokenError(EXPIRED);
   if (nbf !== undefined && !(now >= nbf - tolerance)) throw new InvalidTokenError('The access token is not valid yet');
 }
 

@@ -39,11 +39,14 @@ export function withChallenge<T>(error: T, context: Context): T {
 }
 
 /** Answers what a step threw: ours by `onError`, anything else by `next`. Never throws, and never lets the request pass. */
-export function refuse(error: unknown, context: Context, req: Request, res: Response, next: NextFunction): void {
-  if (!isAuthError(error)) {
-    next(asError(error));
+export function refuse(thrown: unknown, context: Context, req: Request, res: Response, next: NextFunction): void {
+  if (!isAuthError(thrown)) {
+    next(asError(thrown));
     return;
   }
+  // Requests that waited for the same thing got the same error, and `onError` may write on it.
+  const isShared = thrown instanceof VerificationUnavailableError;
+  const error = isShared ? new VerificationUnavailableError(thrown.reason, thrown.retryAfter) : thrown;
   tellRefusal(error);
   if (res.headersSent) return; // somebody else has answered while we looked
   // The handler is the user's: it may throw, it may be asynchronous, which Express 4 does not look after, and it may call

@@ -7,16 +7,14 @@ const LONGEST_WAIT: Seconds = 30;
 
 /**
  * For how long a server that failed is left alone: a wait that doubles with each failure, with jitter, or that the server
- * named (`Retry-After`). The first `tolerated` failures in a row cause none. There is no timer: who comes, asks.
+ * named (`Retry-After`). There is no timer: who comes, asks.
  */
 export class BackOff {
   readonly #clock: () => Seconds;
-  readonly #tolerated: number;
   #failed: Failure | undefined;
 
-  constructor(clock: () => Seconds, tolerated = 0) {
+  constructor(clock: () => Seconds) {
     this.#clock = clock;
-    this.#tolerated = tolerated;
   }
 
   /** For how long nobody may ask yet; 0 when asking is allowed. */
@@ -32,7 +30,7 @@ export class BackOff {
 
   /** Whether there was a wait since the last success, over or not. */
   get isTripped(): boolean {
-    return (this.#failed?.count ?? 0) > this.#tolerated;
+    return this.#failed !== undefined;
   }
 
   succeeded(): void {
@@ -41,10 +39,9 @@ export class BackOff {
 
   failed(error: Error): void {
     const count = (this.#failed?.count ?? 0) + 1;
-    const doubled = Math.min(FIRST_WAIT * 2 ** (count - this.#tolerated - 1), LONGEST_WAIT) * (0.5 + Math.random() / 2);
+    const doubled = Math.min(FIRST_WAIT * 2 ** (count - 1), LONGEST_WAIT) * (0.5 + Math.random() / 2);
     const asked = error instanceof UnusableAnswerError ? error.wait : 0;
-    const wait = count > this.#tolerated ? Math.min(Math.max(doubled, asked), LONGEST_WAIT) : 0;
-    this.#note(error, count, wait);
+    this.#note(error, count, Math.min(Math.max(doubled, asked), LONGEST_WAIT));
   }
 
   /** Nobody was asked, because what this depends on is in a wait itself: as long as that, and nothing counts. */

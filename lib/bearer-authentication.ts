@@ -16,13 +16,14 @@ const MARGIN: Seconds = 10;
 
 /**
  * Authentication with an access token of our own, as a bearer token. RFC 7662 section 2.1.
- * `getToken` fetches one, by client credentials say; it is asked when there is none, shortly before the one at hand expires,
- * and when the authorization server refused it (401). Simultaneous requests share one call.
+ * `getToken` fetches one from the authorization server that it is told, by client credentials say; it is asked when there is none,
+ * shortly before the one at hand expires, and when the authorization server refused it (401). Simultaneous requests share one
+ * call, and each authorization server has a token of its own.
  *
  * @throws TypeError when the argument is no function.
  */
 export function bearerToken(
-  getToken: () => OwnToken | Promise<OwnToken>,
+  getToken: (issuer: string) => OwnToken | Promise<OwnToken>,
   options: { readonly clientId?: string } = {},
 ): ClientAuthentication {
   if (typeof getToken !== 'function') {
@@ -32,16 +33,48 @@ export function bearerToken(
   }
   checkNames('bearerToken', options, ['clientId']);
   if (options.clientId !== undefined) checkText('clientId', options.clientId);
-  let atHand: { readonly token: string; readonly until: Seconds } | undefined;
-  let pending: Promise<string> | undefined;
+  const tokens = new Map<string, KeptToken>(); // as many as there are trusted servers
+  return {
+    clientId: options.clientId,
+    authenticate: async (issuer, now) => {
+      const kept = tokens.get(issuer) ?? new KeptToken(async () => getToken(issuer));
+      tokens.set(issuer, kept);
+      return header(await kept.get(now));
+    },
+    renew: ({ headers }) => {
+      for (const kept of tokens.values())
+        kept.forget((token) => header(token).headers.authorization === headers?.['authorization']);
+    },
+  };
+}
 
-  async function fetchToken(now: Seconds): Promise<string> {
-    const asked = new Promise<OwnToken>((resolve) => {
-      resolve(getToken());
+/** The token for one authorization server. */
+class KeptToken {
+  readonly #fetch: () => Promise<unknown>;
+  #atHand: { readonly token: string; readonly until: Seconds } | undefined;
+  #pending: Promise<string> | undefined;
+
+  constructor(fetch: () => Promise<unknown>) {
+    this.#fetch = fetch;
+  }
+
+  async get(now: Seconds): Promise<string> {
+    if (this.#atHand !== undefined && now < this.#atHand.until) return this.#atHand.token;
+    this.#pending ??= this.#renew(now).finally(() => {
+      this.#pending = undefined;
     });
+    return this.#pending;
+  }
+
+  /** Forgets the refused token. Another request may have brought a newer one meanwhile. */
+  forget(isRefused: (token: string) => boolean): void {
+    if (this.#atHand !== undefined && isRefused(this.#atHand.token)) this.#atHand = undefined;
+  }
+
+  async #renew(now: Seconds): Promise<string> {
     const { signal, end } = timeLimit();
     const late = 'The function of bearerToken did not return in time';
-    const given: unknown = await unlessLate(signal, late, asked).finally(end);
+    const given = await unlessLate(signal, late, this.#fetch()).finally(end);
     const { accessToken: token, expiresIn = Infinity } = (given ?? {}) as {
       accessToken?: unknown;
       expiresIn?: unknown;
@@ -53,25 +86,9 @@ export function bearerToken(
     if (typeof expiresIn !== 'number' || Number.isNaN(expiresIn)) {
       throw new VerificationUnavailableError('The function of bearerToken returned an "expiresIn" that is no number');
     }
-    atHand = { token, until: now + expiresIn - MARGIN };
+    this.#atHand = { token, until: now + expiresIn - MARGIN };
     return token;
   }
-
-  return {
-    clientId: options.clientId,
-    authenticate: async (_issuer, now) => {
-      if (atHand !== undefined && now < atHand.until) return header(atHand.token);
-      pending ??= fetchToken(now).finally(() => {
-        pending = undefined;
-      });
-      return header(await pending);
-    },
-    renew: ({ headers }) => {
-      // Another request may have brought a newer one meanwhile.
-      if (atHand !== undefined && headers?.['authorization'] === header(atHand.token).headers.authorization)
-        atHand = undefined;
-    },
-  };
 }
 
 function header(token: string) {

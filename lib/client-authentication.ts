@@ -25,8 +25,8 @@ export interface ClientAuthentication {
   readonly fetch?: Fetch | undefined;
   /** Called for each request. What it throws is taken for "could not find out": 503. `now` is in seconds since 1970. */
   readonly authenticate: (issuer: string, now: Seconds) => Authenticated | Promise<Authenticated>;
-  /** Called with what was refused (401), where something newer may not be: after it the request is tried once more. */
-  readonly renew?: ((refused: Authenticated) => void) | undefined;
+  /** Called with what was refused (401), where something newer may not be: after it, and its promise, the request is tried once more. */
+  readonly renew?: ((refused: Authenticated) => unknown) | undefined;
 }
 
 /** How long a client assertion is good for: it is made for one request. */

@@ -41,6 +41,8 @@ const MAX_KEY_AGE: Seconds = 30 * 86_400;
 /** As much as Node takes in all headers together. */
 const DEFAULT_TOKEN_LENGTH = 16384;
 const DEFAULT_CACHED_TOKENS = 10_000;
+/** Room is made for all of them at the start. */
+const MAX_CACHED_TOKENS = 1_000_000;
 
 /** Checks every option once. @throws TypeError that names the option, what came, and what to type. */
 export function configure(options: ResourceServerOptions): Configuration {
@@ -60,7 +62,7 @@ export function configure(options: ResourceServerOptions): Configuration {
   checkSeconds('clockTolerance', clockTolerance, 0, MAX_CLOCK_TOLERANCE);
   checkSeconds('keyMaxAge', keyMaxAge, MIN_KEY_AGE, MAX_KEY_AGE);
   checkCount('maxTokenLength', maxTokenLength);
-  checkCount('maxCachedTokens', maxCachedTokens);
+  checkCount('maxCachedTokens', maxCachedTokens, MAX_CACHED_TOKENS);
   for (const name of ['allowMissingToken', 'requireTls', 'errorDescription'] as const) {
     checkType(name, options[name], 'boolean');
   }

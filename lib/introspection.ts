@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { checkNow } from './access-token.js';
-import type { JsonObject } from './decode.js';
-import { InvalidTokenError } from './errors.js';
+import { checkNow, checkOwnWords, EXPIRED } from './access-token.js';
+import type { JsonObject, Jwt } from './decode.js';
+import { InvalidTokenError, VerificationUnavailableError } from './errors.js';
 import { parseObject } from './fetch-json.js';
 import { warnOnce } from './hints.js';
 import { INACTIVE, readAnswer } from './introspection-answer.js';
@@ -17,8 +17,11 @@ import type { Seconds, VerifiedToken } from './types.js';
 export interface Introspection {
   /** JWTs that name this server are verified by their signature, and not asked about. */
   readonly jwtLocally: boolean;
-  /** The token, or undefined when it is not active there. Throws `InvalidTokenError` for an active one that is not for us. */
-  readonly verify: (token: string) => Promise<VerifiedToken | undefined>;
+  /**
+   * The token, or undefined when it is not active there. Throws `InvalidTokenError` for an active one that is not for us, and
+   * for a JWT that says of itself that it is no good.
+   */
+  readonly verify: (token: string, jwt: Jwt | undefined) => Promise<VerifiedToken | undefined>;
   readonly forget: (token: string) => void;
   /** Asks about a token that does not exist. Throws `VerificationUnavailableError` when there is no answer. */
   readonly probe: () => Promise<void>;
@@ -55,15 +58,24 @@ export function introspection(options: CheckedIntrospection, parts: Introspectio
   };
   const answerTerms = { ...parts, requireAudience, acceptUntyped, hintUntyped };
 
-  async function ask(token: string): Promise<Verdict> {
+  async function ask(token: string, jwt?: Jwt): Promise<Verdict> {
     const body = await endpoint.ask(token);
     try {
-      return readAnswer(await read(body), answerTerms);
+      const answer = await read(body);
+      const { cnf } = jwt?.claims ?? {}; // a bound JWT is bound, if the answer does not say it either
+      return unlessOver(readAnswer(cnf === undefined ? answer : { cnf, ...answer }, answerTerms));
     } catch (error) {
       // It does not count against the endpoint, which answers: what is odd about one token must not stop the others.
       endpoint.tell('failed', error);
       throw error;
     }
+  }
+
+  /** A token that is over is remembered as a bad one: or each request with it would ask. */
+  function unlessOver(verdict: Verdict): Verdict {
+    if ('refused' in verdict) return verdict;
+    const { exp = Infinity } = verdict.claims;
+    return clock() < exp + clockTolerance ? verdict : { refused: EXPIRED };
   }
 
   async function read(body: Uint8Array): Promise<JsonObject> {
@@ -73,8 +85,9 @@ export function introspection(options: CheckedIntrospection, parts: Introspectio
 
   return {
     jwtLocally,
-    verify: async (token) => {
-      const verdict = await verdicts.find(token, () => ask(token));
+    verify: async (token, jwt) => {
+      if (jwt !== undefined) checkOwnWords(jwt, clock(), clockTolerance, parts.terms);
+      const verdict = await verdicts.find(token, () => ask(token, jwt));
       if ('refused' in verdict) {
         if (verdict.refused === INACTIVE) return undefined;
         throw new InvalidTokenError(verdict.refused);
@@ -84,7 +97,11 @@ export function introspection(options: CheckedIntrospection, parts: Introspectio
     },
     forget: verdicts.forget,
     probe: async () => {
-      await ask(randomUUID());
+      const verdict = await ask(randomUUID());
+      if ('refused' in verdict) return;
+      throw new VerificationUnavailableError(
+        'The introspection endpoint says of a token that does not exist that it is active',
+      );
     },
   };
 }

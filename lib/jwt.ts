@@ -1,4 +1,4 @@
-import { checkAudience, checkHeader, checkRequired, checkTimes } from './access-token.js';
+import { BAD_ALGORITHM, checkAudience, checkHeader, checkRequired, checkTimes } from './access-token.js';
 import { decodeJwt } from './decode.js';
 import type { Jwt } from './decode.js';
 import { InvalidTokenError } from './errors.js';
@@ -25,8 +25,6 @@ export type ServerFinder<Server extends JwtServer = JwtServer> = (
 
 /** Checks one token. `jwt` is what `decodeJwt` made of it, where somebody has looked already. */
 export type JwtVerifier = (token: string, jwt?: Jwt) => Promise<VerifiedToken>;
-
-const BAD_ALGORITHM = 'The access token is signed with an algorithm that is not accepted here';
 
 /**
  * Verifies JWT access tokens. RFC 9068 section 4, RFC 8725.

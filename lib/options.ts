@@ -66,11 +66,11 @@ export function checkSeconds(name: string, value: unknown, min: number, max: num
   }
 }
 
-/** @throws TypeError unless `value` is a whole number, at least 1. */
-export function checkCount(name: string, value: unknown): void {
-  if (!Number.isInteger(value) || (value as number) < 1) {
-    throw new TypeError(`"${name}" must be a whole number, 1 or more, got ${show(value)}`);
-  }
+/** @throws TypeError unless `value` is a whole number from 1 to `max`. */
+export function checkCount(name: string, value: unknown, max = Infinity): void {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= max) return;
+  const bound = max === Infinity ? '1 or more' : `from 1 to ${String(max)}`;
+  throw new TypeError(`"${name}" must be a whole number, ${bound}, got ${show(value)}`);
 }
 
 /** @throws TypeError unless `value` is printable ASCII, which is all that a header field can carry safely. */

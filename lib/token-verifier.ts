@@ -1,5 +1,6 @@
 import { WRONG_TYPE } from './access-token.js';
 import type { TrustedServer } from './authorization-servers.js';
+import { claimAt } from './claims.js';
 import { decodeJwt } from './decode.js';
 import type { Jwt } from './decode.js';
 import { InvalidTokenError, VerificationUnavailableError } from './errors.js';
@@ -29,11 +30,13 @@ export function tokenVerifier(
   introspectAt: IntrospectAt,
 ): TokenVerifier {
   async function unnamed(token: string, jwt: Jwt | undefined): Promise<readonly TrustedServer[]> {
-    if (typeof introspectAt !== 'function') return typeof jwt?.claims['iss'] === 'string' ? [] : introspectAt;
-    return Promise.all((await introspectAt(token)).map(introspecting));
+    if (typeof introspectAt !== 'function') return jwt?.claims['iss'] === undefined ? introspectAt : [];
+    const issuers: unknown = await introspectAt(token);
+    if (!Array.isArray(issuers)) throw new TypeError('"introspectAt" must return a list of issuers');
+    return Promise.all(issuers.map(introspecting));
   }
 
-  async function introspecting(issuer: string): Promise<TrustedServer> {
+  async function introspecting(issuer: unknown): Promise<TrustedServer> {
     const server = await find(issuer);
     if (server?.introspection !== undefined) return server;
     throw new Error('"introspectAt" returned an issuer that is not trusted, or has no "introspection"');
@@ -41,31 +44,51 @@ export function tokenVerifier(
 
   return async (token) => {
     const jwt = readJwt(token);
-    // RFC 9701 section 8.1: what a server once said of a token is no token, whoever would take it for one.
-    const typ = jwt?.header['typ'];
-    if (typeof typ === 'string' && mediaType(typ) === SIGNED_ANSWER) throw new InvalidTokenError(WRONG_TYPE);
     const named = jwt && (await find(jwt.claims['iss']));
-    if (named !== undefined && named.introspection?.jwtLocally !== false) return verifyJwt(token, jwt);
+    if (named !== undefined && (named.introspection?.jwtLocally ?? true)) return verifyJwt(token, jwt);
     const servers = named === undefined ? await unnamed(token, jwt) : [named];
-    return servers.length === 0 ? verifyJwt(token, jwt) : introspected(token, servers);
+    if (servers.length > 0) return introspected(token, jwt, servers);
+    if (jwt === undefined && typeof introspectAt === 'function') throw new InvalidTokenError(INACTIVE); // nobody's token
+    return verifyJwt(token, jwt); // refused there, in the right words
   };
 }
 
+/**
+ * The token as a JWT, or undefined if it is none. What begins like one and is none is nobody's token: a server that reads it more
+ * freely than we do would tell us of claims that we have not seen.
+ *
+ * @throws InvalidTokenError for that, and for an introspection answer, which is no token (RFC 9701 section 8.1).
+ */
 function readJwt(token: string): Jwt | undefined {
+  if (!looksLikeJwt(token)) return undefined;
+  const jwt = decodeJwt(token);
+  const { typ } = jwt.header;
+  if (typeof typ === 'string' && mediaType(typ) === SIGNED_ANSWER) throw new InvalidTokenError(WRONG_TYPE);
+  return jwt;
+}
+
+/** Three parts, the first of them a JOSE header to whoever reads it kindly. An encrypted one has five (RFC 7516 section 7.1). */
+function looksLikeJwt(token: string): boolean {
+  const [header = '', ...rest] = token.split('.');
+  if (rest.length !== 2) return false;
   try {
-    return decodeJwt(token);
-  } catch (error) {
-    if (error instanceof InvalidTokenError) return undefined;
-    throw error;
+    const parsed: unknown = JSON.parse(Buffer.from(header, 'base64').toString());
+    return typeof claimAt(parsed, ['alg']) === 'string';
+  } catch {
+    return false;
   }
 }
 
 /** The first server where it is active decides. As long as one could not be asked, nobody knows that it is bad. */
-async function introspected(token: string, servers: readonly TrustedServer[]): Promise<VerifiedToken> {
+async function introspected(
+  token: string,
+  jwt: Jwt | undefined,
+  servers: readonly TrustedServer[],
+): Promise<VerifiedToken> {
   let unavailable: VerificationUnavailableError | undefined;
   for (const { introspection } of servers) {
     try {
-      const verified = await introspection?.verify(token);
+      const verified = await introspection?.verify(token, jwt);
       if (verified !== undefined) return verified;
     } catch (error) {
       if (!(error instanceof VerificationUnavailableError)) throw error;

@@ -284,7 +284,13 @@ describe('tokens of oidc-provider that are no access tokens', () => {
     const app = closing(await startApp(optionsOf(as, basic)));
     const { body } = await expectAccepted(app, access_token);
     expect(body).toMatchObject({ auth: { subject: 'alice', scopes: ['read'], claims: { token_type: 'Bearer' } } });
-    await expectUnavailable(app, id_token); // 400: it is a JWT
+    expect(as.questions).toHaveLength(1);
+    await expectRefused(app, id_token, SAYS.audience); // by its own words: it is for the client
+    expect(as.questions).toHaveLength(1);
+    // For somebody who takes tokens for that client as well its audience is right, and oidc-provider introspects no JWT.
+    const both = closing(await startApp({ ...optionsOf(as, basic), audience: [API, 'editor'] }));
+    await expectUnavailable(both, id_token);
+    await expectAccepted(both, access_token);
     const local = closing(await startApp(optionsOf(as, basic, { jwtLocally: true })));
     await expectRefused(local, id_token, SAYS.type);
     await expectAccepted(local, access_token);

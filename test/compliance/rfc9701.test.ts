@@ -452,11 +452,26 @@ describe('RFC 9701 8.1 an answer is no access token', () => {
     await expectAccepted(app, token);
   });
 
-  test('9701-8.1-1 under another typ the server is asked about it, and knows no such token', async () => {
+  test('9701-8.1-1 under another typ it is refused for its audience, which are we as a client, and nobody is asked', async () => {
     const { as, app } = await signedStage();
-    const answer = signedAnswer(as, as.issue(), { header: { typ: 'JWT' } });
+    const header = { typ: 'JWT' };
+    const answer = signedAnswer(as, as.issue(), { header });
+    const token = as.mint({}, { header });
+    for (const known of [answer, token]) as.opaque.set(known, validClaims(as.issuer, as.resource));
+    await expectRefused(app, answer, SAYS.audience);
+    expect(as.questions).toEqual([]);
+    await expectAccepted(app, token);
+  });
+
+  test('9701-8.1-1 under another typ and for our resource the server is asked about it, and knows no such token', async () => {
+    const { as, app } = await signedStage();
+    const header = { typ: 'JWT' };
+    const answer = signedAnswer(as, as.issue(), { header, claims: { aud: as.resource } });
+    const token = as.mint({}, { header });
+    as.opaque.set(token, validClaims(as.issuer, as.resource));
     await expectRefused(app, answer, INACTIVE);
-    expect(as.questions.map(({ form }) => form.get('token'))).toEqual([answer]);
+    await expectAccepted(app, token);
+    expect(as.questions.map(({ form }) => form.get('token'))).toEqual([answer, token]);
   });
 
   test.each<[claim: string, says: string]>([

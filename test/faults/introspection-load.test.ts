@@ -12,8 +12,9 @@ import {
   many,
   tally,
   toldOf,
+  untilPaused,
 } from '../support/introspection-stage.js';
-import type { IntrospectionStage } from '../support/introspection-stage.js';
+import type { IntrospectionStage, Told } from '../support/introspection-stage.js';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -29,6 +30,11 @@ function failing({ as }: IntrospectionStage) {
 /** So many requests fail, one after the other. */
 async function failInARow({ app, issue }: IntrospectionStage, times: number): Promise<void> {
   for (let i = 0; i < times; i++) await expectUnavailable(app, issue());
+}
+
+/** Failures in a row, a trial that fails, and the pause has begun. */
+async function pause(staged: IntrospectionStage): Promise<void> {
+  await untilPaused(staged.as, () => failInARow(staged, IN_A_ROW));
 }
 
 describe('one question for many requests', () => {
@@ -177,7 +183,11 @@ describe('maxQueued', () => {
 });
 
 describe('a server that fails is left alone', () => {
-  test('four failures in a row are bad luck, the fifth makes a pause', async () => {
+  /** What the operator heard of the server itself. */
+  const eventsOf = (told: readonly Told[]) => told.map(([event]) => event).filter((event) => event !== '503');
+  const ROW = many(IN_A_ROW, () => 'failed');
+
+  test('four failures in a row are bad luck; after the fifth there is a trial, and it makes the pause', async () => {
     const staged = await introspectionStage();
     const { as, app, issue } = staged;
     const told = await toldOf(as, async () => {
@@ -187,128 +197,177 @@ describe('a server that fails is left alone', () => {
         well();
         await expectAccepted(app, issue());
       }
+      expect(asked(as)).toBe(3 * IN_A_ROW); // no trial among them
       failing(staged);
-      await failInARow(staged, IN_A_ROW);
+      await pause(staged);
       await failInARow(staged, 1);
     });
-    expect(told.filter(([event]) => event === 'paused')).toHaveLength(1);
-    expect(asked(as)).toBe(3 * IN_A_ROW + IN_A_ROW);
+    expect(eventsOf(told)).toEqual([...many(3 * (IN_A_ROW - 1), () => 'failed'), ...ROW, 'paused']);
+    expect(asked(as)).toBe(4 * IN_A_ROW + 1);
   });
 
-  test('an answer about one token between them begins anew', async () => {
+  test.each([400, 401])('an answer that says nothing of its health (%i) between them begins anew', async (code) => {
     const staged = await introspectionStage();
     const { as, app, issue } = staged;
     const told = await toldOf(as, async () => {
-      for (const code of [500, 400, 500]) {
-        as.onQuestion = (_question, res) => res.writeHead(code).end();
+      for (const answer of [500, code, 500]) {
+        as.onQuestion = (_question, res) => res.writeHead(answer).end();
         await failInARow(staged, IN_A_ROW - 1);
       }
       as.onQuestion = undefined;
       await expectAccepted(app, issue());
     });
-    expect(told.filter(([event]) => event === 'paused')).toEqual([]);
+    expect(eventsOf(told)).toEqual(many(3 * (IN_A_ROW - 1), () => 'failed'));
+    expect(asked(as)).toBe(3 * (IN_A_ROW - 1) + 1);
   });
 
-  test('nobody asks in the pause; at its end, of fifty at once, one; it succeeds, and all is well', async () => {
-    const staged = await introspectionStage();
+  test('nobody asks in the pause; at its end fifty at once wait for one trial, and then ask', async () => {
+    const staged = await introspectionStage({ ttl: 3600 });
     const { as, app, clock, issue } = staged;
+    const cached = issue();
+    await expectAccepted(app, cached);
     const { well } = failing(staged);
     const told = await toldOf(as, async () => {
-      await failInARow(staged, IN_A_ROW);
+      await pause(staged);
       well();
-      expect(
-        await tally(
-          app,
-          many(50, () => issue()),
-        ),
-      ).toEqual({ 503: 50 });
-      expect(asked(as)).toBe(IN_A_ROW);
+      const early = many(50, () => issue());
+      expect(await tally(app, early)).toEqual({ 503: 50 });
+      expect(asked(as)).toBe(1 + IN_A_ROW + 1);
       clock.now += LONGEST_WAIT;
       const held = hold(as);
       const statuses: number[] = [];
-      const all = many(50, () => issue()).map(async (token) => {
+      const tokens = many(50, () => issue());
+      const all = tokens.map(async (token) => {
         statuses.push((await app.get(token)).status);
       });
-      await until(() => statuses.length === 49, 'the 49 who do not wait');
-      expect(new Set(statuses)).toEqual(new Set([503]));
-      await until(() => held.questions.length === 1, 'the question');
+      await until(() => held.questions.length === 1, 'the trial');
+      for (let i = 0; i < 20; i++) await expectAccepted(app, cached);
+      expect(statuses).toEqual([]);
       held.release();
       await Promise.all(all);
-      expect(statuses[49]).toBe(200);
-      expect(
-        await tally(
-          app,
-          many(50, () => issue()),
-        ),
-      ).toEqual({ 200: 50 });
-      expect(asked(as)).toBe(IN_A_ROW + 1 + 50);
+      expect(held.questions).toHaveLength(1);
+      expect(statuses).toEqual(Array(50).fill(200));
+      const [trial, ...own] = as.questions.slice(-51).map(({ form }) => form.get('token') ?? '');
+      expect(as.opaque.has(trial ?? '')).toBe(false);
+      expect(own.sort()).toEqual(tokens.sort());
+      expect(await tally(app, early)).toEqual({ 200: 50 });
+      expect(asked(as)).toBe(1 + IN_A_ROW + 2 + 100);
     });
-    const events = told.map(([event]) => event).filter((event) => event !== '503');
-    expect(events).toEqual([...many(IN_A_ROW, () => 'failed'), 'paused', 'recovered']);
+    expect(eventsOf(told)).toEqual([...ROW, 'paused', 'recovered']);
   });
 
-  test('fifty at once with the same token share the one question, and pass', async () => {
+  test('fifty at once with the same token share the trial and the question, and pass', async () => {
     const staged = await introspectionStage();
     const { as, app, clock, issue } = staged;
     const { well } = failing(staged);
-    await failInARow(staged, IN_A_ROW);
+    await pause(staged);
     well();
     clock.now += LONGEST_WAIT;
     expect(await tally(app, Array<string>(50).fill(issue()))).toEqual({ 200: 50 });
-    expect(asked(as)).toBe(IN_A_ROW + 1);
+    expect(asked(as)).toBe(IN_A_ROW + 1 + 2);
   });
 
-  test('the one question fails: the next pause is longer, and again one question at its end', async () => {
-    const staged = await introspectionStage();
-    const { as, app, clock, issue } = staged;
-    const { well } = failing(staged);
-    await failInARow(staged, IN_A_ROW);
-    for (let trial = 1; trial <= 4; trial++) {
-      clock.now += LONGEST_WAIT;
-      await failInARow(staged, 3);
-      expect(asked(as)).toBe(IN_A_ROW + trial);
-    }
-    // Sixteen seconds, less up to half of it by chance, after the fifth pause.
-    const left = await expectUnavailable(app, issue());
-    expect(left).toBeGreaterThanOrEqual(8);
-    expect(left).toBeLessThanOrEqual(16);
-    well();
-    clock.now += 16;
-    await expectAccepted(app, issue());
-  });
-
-  test('the one question is an answer about its token only: the server is back, and the operator hears it', async () => {
+  test('the trial fails: 503 for all who waited, a longer pause, and again one trial at its end', async () => {
     const staged = await introspectionStage();
     const { as, app, clock, issue } = staged;
     const { well } = failing(staged);
     const told = await toldOf(as, async () => {
-      await failInARow(staged, IN_A_ROW);
+      await pause(staged);
+      for (let trial = 1; trial <= 4; trial++) {
+        clock.now += LONGEST_WAIT;
+        const tokens = many(20, () => issue());
+        expect(await tally(app, tokens)).toEqual({ 503: 20 });
+        await failInARow(staged, 3);
+        expect(asked(as)).toBe(IN_A_ROW + 1 + trial);
+      }
+      // Sixteen seconds, less up to half of it by chance, after the fifth trial.
+      const left = await expectUnavailable(app, issue());
+      expect(left).toBeGreaterThanOrEqual(8);
+      expect(left).toBeLessThanOrEqual(16);
+      well();
+      clock.now += 16;
+      await expectAccepted(app, issue());
+    });
+    expect(eventsOf(told)).toEqual([...ROW, ...many(5, () => 'paused'), 'recovered']);
+    expect(asked(as)).toBe(IN_A_ROW + 1 + 4 + 2);
+  });
+
+  test.each([400, 401])('the trial is answered by %i: the server is back, and the operator hears it', async (code) => {
+    const staged = await introspectionStage();
+    const { as, app, clock, issue } = staged;
+    const { well } = failing(staged);
+    const told = await toldOf(as, async () => {
+      await pause(staged);
       clock.now += LONGEST_WAIT;
-      as.onQuestion = (_question, res) => res.writeHead(400).end();
+      as.onQuestion = (_question, res) => res.writeHead(code).end();
       await expectUnavailable(app, issue());
       well();
       await expectAccepted(app, issue());
     });
-    expect(told.map(([event]) => event).filter((event) => event === 'recovered')).toHaveLength(1);
+    expect(eventsOf(told)).toEqual([...ROW, 'paused', 'recovered', 'failed']);
+    expect(asked(as)).toBe(IN_A_ROW + 1 + 2 + 1);
   });
 
-  test('fifty that fail at the same time are one failure: one pause, the shortest', async () => {
-    const { as, app, clock, issue } = await introspectionStage();
+  test.each([400, 401])('the trial after five failures is answered by %i: no pause', async (code) => {
+    const staged = await introspectionStage();
+    const { as, app, issue } = staged;
+    const issued = many(IN_A_ROW, () => issue());
+    as.onQuestion = ({ form }, res) => res.writeHead(issued.includes(form.get('token') ?? '') ? 500 : code).end();
+    const told = await toldOf(as, async () => {
+      for (const token of issued) await expectUnavailable(app, token);
+      await until(() => asked(as) === IN_A_ROW + 1, 'the trial');
+      as.onQuestion = undefined;
+      for (const token of issued) await expectAccepted(app, token);
+    });
+    expect(eventsOf(told)).toEqual(ROW);
+    expect(asked(as)).toBe(IN_A_ROW + 1 + IN_A_ROW);
+  });
+
+  test('fifty that fail at the same time are one failure: one trial, one pause, the shortest', async () => {
+    const staged = await introspectionStage();
+    const { as, app, clock, issue } = staged;
     const held = hold(as);
     const told = await toldOf(as, async () => {
-      const seen = tally(
-        app,
-        many(50, () => issue()),
-      );
+      const tokens = many(50, () => issue());
+      const seen = tally(app, tokens);
       await until(() => held.questions.length === 50, 'the questions');
-      held.release((res) => res.writeHead(500).end());
-      expect(await seen).toEqual({ 503: 50 });
+      await untilPaused(as, async () => {
+        held.release((res) => res.writeHead(500).end());
+        failing(staged);
+        expect(await seen).toEqual({ 503: 50 });
+      });
       expect(await expectUnavailable(app, issue())).toBe(1);
+      expect(asked(as)).toBe(50 + 1);
+      as.onQuestion = undefined;
       clock.now += 1;
       await expectAccepted(app, issue());
     });
-    expect(told.filter(([event]) => event === 'failed')).toHaveLength(50);
-    expect(told.filter(([event]) => event === 'paused')).toHaveLength(1);
+    // The trial may end before the last of them has failed.
+    const events = eventsOf(told);
+    expect(events.at(-1)).toBe('recovered');
+    expect(events.sort()).toEqual([...many(50, () => 'failed'), 'paused', 'recovered']);
+  });
+
+  test('questions under way that fail when the pause has begun set off no other trial, and make it no longer', async () => {
+    const staged = await introspectionStage();
+    const { as, app, clock, issue } = staged;
+    const held = hold(as);
+    const told = await toldOf(as, async () => {
+      const tokens = many(10, () => issue());
+      const late = tally(app, tokens);
+      await until(() => held.questions.length === 10, 'the questions');
+      failing(staged);
+      await pause(staged);
+      held.release((res) => res.writeHead(500).end());
+      const { well } = failing(staged);
+      expect(await late).toEqual({ 503: 10 });
+      for (let i = 0; i < 5; i++) expect(await expectUnavailable(app, issue())).toBe(1);
+      expect(asked(as)).toBe(10 + IN_A_ROW + 1);
+      well();
+      clock.now += 1;
+      await expectAccepted(app, issue());
+    });
+    expect(eventsOf(told)).toEqual([...ROW, 'paused', ...many(10, () => 'failed'), 'recovered']);
   });
 
   test('a good answer that was under way when the pause began ends it, and the operator hears it', async () => {
@@ -319,12 +378,12 @@ describe('a server that fails is left alone', () => {
       const slow = app.get(issue());
       await until(() => held.questions.length === 1, 'the slow question');
       failing(staged);
-      await failInARow(staged, IN_A_ROW);
+      await pause(staged);
       held.release();
       expect((await slow).status).toBe(200);
       await expectAccepted(app, issue());
     });
-    const events = told.map(([event]) => event).filter((event) => event !== '503');
-    expect(events).toEqual([...many(IN_A_ROW, () => 'failed'), 'paused', 'recovered']);
+    expect(eventsOf(told)).toEqual([...ROW, 'paused', 'recovered']);
+    expect(asked(as)).toBe(1 + IN_A_ROW + 1 + 1);
   });
 });

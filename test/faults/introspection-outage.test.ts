@@ -25,12 +25,18 @@ import {
   INACTIVE,
   introspectionStage,
   many,
+  MAX_BYTES,
   NO_200,
   ODD_ANSWERS,
+  ok,
+  paddedTo,
+  REFUSES_US,
   status,
   tally,
   toldOf,
+  trials,
   TTL,
+  untilPaused,
 } from '../support/introspection-stage.js';
 import { movableClock } from '../support/clock.js';
 
@@ -39,7 +45,7 @@ afterEach(closeAll);
 const MALFORMED =
   'The introspection endpoint takes the question for malformed (400): some servers introspect no JWTs, see "jwtLocally"; else check "clientAuthentication"';
 
-describe.each([...FAULTS, ...ODD_ANSWERS])('7662-2.3-1 %s', (_what, listener, reason, retryAfter) => {
+describe.each([...FAULTS, REFUSES_US, ...ODD_ANSWERS])('7662-2.3-1 %s', (_what, listener, reason, retryAfter) => {
   test('7662-2.2-1 cached tokens pass until their ttl, others are 503, and no verdict is made of it', async () => {
     const { as, app, clock, issue } = await introspectionStage();
     const [cached, other] = [issue(), issue()];
@@ -66,21 +72,29 @@ describe.each([...FAULTS, ...ODD_ANSWERS])('7662-2.3-1 %s', (_what, listener, re
 
 describe('five in a row', () => {
   const named = FAULTS.map((fault) => [fault[0], fault] as const);
-  test.each(named)('%s: a pause in which nobody asks, then recovery', async (_what, fault) => {
+  test.each(named)('%s: a trial, a pause in which nobody asks, another trial, and recovery', async (_what, fault) => {
     const [, listener, reason, retryAfter] = fault;
     const { as, app, clock, issue } = await introspectionStage();
     const cached = issue();
     await expectAccepted(app, cached);
     await fail(as, listener);
     const told = await toldOf(as, async () => {
-      for (let i = 0; i < IN_A_ROW; i++) await expectUnavailable(app, issue());
+      await untilPaused(as, async () => {
+        for (let i = 0; i < IN_A_ROW; i++) await expectUnavailable(app, issue());
+      });
       await heal(as, listener);
       const before = asked(as);
       for (let i = 0; i < 3; i++) expect(await expectUnavailable(app, issue())).toBe(retryAfter ?? 1);
       await expectAccepted(app, cached);
       expect(asked(as)).toBe(before);
       clock.now += LONGEST_WAIT;
+      const token = issue();
+      await expectAccepted(app, token);
+      expect(asked(as)).toBe(before + 2);
+      const [trial, own] = as.questions.slice(-2).map(({ form }) => form.get('token'));
+      expect([typeof trial, as.opaque.has(trial ?? ''), own]).toEqual(['string', false, token]);
       await expectAccepted(app, issue());
+      expect(asked(as)).toBe(before + 3);
     });
     const row = many(IN_A_ROW, () => 'failed');
     expect(told.filter(([event]) => event !== '503').map(([event]) => event)).toEqual([...row, 'paused', 'recovered']);
@@ -104,8 +118,14 @@ test.each([301, 302, 303, 307, 308])('a redirect (%i) to another host is not fol
   expect(stranger.log).toEqual([]);
 });
 
-describe('an answer about one token only', () => {
-  test.each([400, 413, 414, 422, 431])(
+test('an answer of 64 kB is used', async () => {
+  const { as, app, issue } = await introspectionStage();
+  await fail(as, ok(paddedTo(MAX_BYTES)));
+  await expectAccepted(app, issue());
+});
+
+describe('what never makes a pause', () => {
+  test.each([400, 401, 413, 414, 422, 431])(
     '7662-2.3-1 %i, however often: 503 for this token, others pass',
     async (code) => {
       const { as, app, issue } = await introspectionStage();
@@ -118,7 +138,7 @@ describe('an answer about one token only', () => {
         for (let i = 0; i < 20; i++) await expectUnavailable(app, odd);
         await expectAccepted(app, issue());
       });
-      const reason = code === 400 ? MALFORMED : NO_200;
+      const reason = { 400: MALFORMED, 401: CREDENTIALS }[code] ?? NO_200;
       expect(told.filter(([event]) => event !== '503')).toEqual(Array(20).fill(['failed', reason]));
       expect(asked(as)).toBe(21);
       as.onQuestion = undefined;
@@ -126,17 +146,20 @@ describe('an answer about one token only', () => {
     },
   );
 
-  test.each(ODD_ANSWERS)('%s, however often: 503 for this token, others pass', async (_what, listener, reason) => {
-    const { as, app, issue } = await introspectionStage();
-    await fail(as, listener);
-    const told = await toldOf(as, async () => {
-      for (let i = 0; i < 20; i++) await expectUnavailable(app, issue());
-      await heal(as, listener);
-      await expectAccepted(app, issue());
-    });
-    expect(told.filter(([event]) => event !== '503')).toEqual(Array(20).fill(['failed', reason]));
-    expect(asked(as)).toBe(21);
-  });
+  test.each([REFUSES_US, ...ODD_ANSWERS])(
+    '%s to all, however often: 503 for this token, others pass',
+    async (_what, listener, reason) => {
+      const { as, app, issue } = await introspectionStage();
+      await fail(as, listener);
+      const told = await toldOf(as, async () => {
+        for (let i = 0; i < 20; i++) await expectUnavailable(app, issue());
+        await heal(as, listener);
+        await expectAccepted(app, issue());
+      });
+      expect(told.filter(([event]) => event !== '503')).toEqual(Array(20).fill(['failed', reason]));
+      expect(asked(as)).toBe(21);
+    },
+  );
 
   test('no client identifier, however often: 503 for this token, others pass', async () => {
     const { as, app, issue } = await introspectionStage();
@@ -147,6 +170,45 @@ describe('an answer about one token only', () => {
     });
     const reason = `${ANSWER} has no client identifier: name the member that has it in "clientIdClaim"`;
     expect(told.filter(([event]) => event !== '503')).toEqual(Array(20).fill(['failed', reason]));
+  });
+});
+
+describe('tokens that make the server stumble, while it is well for others', () => {
+  const stumbling = async () => {
+    const staged = await introspectionStage();
+    const { as, issue } = staged;
+    const odd = many(IN_A_ROW, () => issue());
+    as.onQuestion = ({ form }, res) => {
+      if (odd.includes(form.get('token') ?? '')) res.writeHead(500).end();
+      else sendJson(res, as.answerTo(form.get('token')));
+    };
+    return { ...staged, odd };
+  };
+
+  test('five of them: one trial, no pause, others pass', async () => {
+    const { as, app, issue, odd } = await stumbling();
+    const others = [issue(), issue()] as const;
+    const told = await toldOf(as, async () => {
+      for (const token of odd) await expectUnavailable(app, token);
+      await until(() => asked(as) === IN_A_ROW + 1, 'the trial');
+      await expectAccepted(app, others[0]);
+      await expectUnavailable(app, odd[0] ?? ''); // it begins anew
+      await expectAccepted(app, others[1]);
+    });
+    expect(told.filter(([event]) => event !== '503')).toEqual(Array(IN_A_ROW + 1).fill(['failed', NO_200]));
+    expect(asked(as)).toBe(IN_A_ROW + 1 + 3);
+    expect(trials(as, [...odd, ...others])).toHaveLength(1);
+    as.onQuestion = undefined;
+    for (const token of odd) await expectAccepted(app, token);
+  });
+
+  test('four of them: no trial', async () => {
+    const { as, app, issue, odd } = await stumbling();
+    for (const token of odd.slice(1)) await expectUnavailable(app, token);
+    await expectAccepted(app, issue());
+    await expectUnavailable(app, odd[0] ?? '');
+    await expectAccepted(app, issue());
+    expect(asked(as)).toBe(IN_A_ROW + 2);
   });
 });
 

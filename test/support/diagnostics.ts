@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { DiagnosticsEvent } from '../../lib/diagnostics.js';
 
-const CHANNEL = 'express-oauth2-resource-server';
+export const CHANNEL = 'express-oauth2-resource-server';
 
 /** All that is told while `run` runs, but not of other issuers: the channel is the one of the whole process. */
 export async function diagnosticsOf(run: () => Promise<void>, issuer?: string): Promise<DiagnosticsEvent[]> {

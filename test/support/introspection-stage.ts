@@ -1,19 +1,21 @@
 import { clientSecretBasic } from '../../lib/index.js';
 import type { CommonOptions, IntrospectionOptions } from '../../lib/index.js';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { RequestListener, ServerResponse } from 'node:http';
+import type { DiagnosticsEvent } from '../../lib/diagnostics.js';
 import { sendJson, TestAuthorizationServer } from './authorization-server.js';
 import type { Question } from './authorization-server.js';
 import { movableClock } from './clock.js';
 import type { Clock } from './clock.js';
-import { diagnosticsOf } from './diagnostics.js';
-import { closing, LONGEST_WAIT, serve } from './faults.js';
+import { CHANNEL, diagnosticsOf } from './diagnostics.js';
+import { closing, LONGEST_WAIT, serve, until } from './faults.js';
 import type { App } from './faults.js';
 import type { Overrides } from './tokens.js';
 
 /** What the code says of time, in seconds. `docs/introspection.md` says the same. */
 export const TTL = 30;
 export const INACTIVE_TTL = 5;
-/** So many failures in a row, and the server is left alone. */
+/** So many failures in a row, and a trial decides whether the server is left alone. */
 export const IN_A_ROW = 5;
 
 export const INACTIVE = 'The access token is not active';
@@ -102,6 +104,27 @@ export async function toldOf(as: TestAuthorizationServer, run: () => Promise<voi
   return told;
 }
 
+/** Runs `run`, and waits until the server is left alone for it: the trial that decides it goes on in the background. */
+export async function untilPaused(as: TestAuthorizationServer, run: () => Promise<unknown>): Promise<void> {
+  let isPaused = false;
+  const listener = (message: unknown) => {
+    const event = message as DiagnosticsEvent;
+    isPaused ||= event.type === 'introspection' && event.issuer === as.issuer && event.event === 'paused';
+  };
+  subscribe(CHANNEL, listener);
+  try {
+    await run();
+    await until(() => isPaused, 'the pause', 10);
+  } finally {
+    unsubscribe(CHANNEL, listener);
+  }
+}
+
+/** The questions about tokens that were never issued, which the middleware asks of its own accord. */
+export function trials(as: TestAuthorizationServer, issued: readonly string[]): string[] {
+  return as.questions.map(({ form }) => form.get('token') ?? '').filter((token) => !issued.includes(token));
+}
+
 /** How the reasons begin. */
 export const ANSWER = 'The introspection answer of the authorization server';
 const NO_CONNECTION = `${ANSWER} could not be fetched: no connection, or no answer in time`;
@@ -113,8 +136,17 @@ export function status(code: number, headers: Record<string, string> = {}): Requ
   return (_req, res) => void res.writeHead(code, headers).end();
 }
 
-function ok(body: string, type = 'application/json'): RequestListener {
+export function ok(body: string, type = 'application/json'): RequestListener {
   return (_req, res) => void res.writeHead(200, { 'Content-Type': type }).end(body);
+}
+
+/** Most bytes of an answer. */
+export const MAX_BYTES = 65_536;
+
+/** An answer that is right, and has so many bytes. */
+export function paddedTo(bytes: number): string {
+  const [before, after] = ['{"active":true,"client_id":"editor","token_type":"Bearer","pad":"', '"}'];
+  return before + 'x'.repeat(bytes - before.length - after.length) + after;
 }
 
 type Fault = readonly [what: string, listener: RequestListener | undefined, reason: string, retryAfter?: number];
@@ -128,6 +160,9 @@ export const ODD_ANSWERS: readonly Fault[] = [
   ['JSON that breaks off', ok('{"active":true,"client_id":"edi'), `${ANSWER} is not JSON`],
   ['nothing with 200', ok(''), `${ANSWER} is not JSON`],
 ];
+
+/** It refuses us, or says so of tokens that it does not know: it is well. */
+export const REFUSES_US: Fault = ['401', status(401, { 'WWW-Authenticate': 'Basic' }), CREDENTIALS];
 
 /** What the server does, and what the operator hears of it. Without a listener nobody listens. */
 export const FAULTS: readonly Fault[] = [
@@ -144,7 +179,7 @@ export const FAULTS: readonly Fault[] = [
   ],
   ['HTML with 200', ok('<html>', 'text/html'), `${ANSWER} came with a media type that is not JSON`],
   ['10 MB', ok(`{"active":true,"pad":"${'x'.repeat(10 * 1024 * 1024)}"}`), `${ANSWER} is larger than 1048576 bytes`],
-  ['401', status(401, { 'WWW-Authenticate': 'Basic' }), CREDENTIALS],
+  ['more than 64 kB', ok(paddedTo(MAX_BYTES + 1)), `${ANSWER} is larger than 65536 bytes`],
   [
     '403',
     status(403),

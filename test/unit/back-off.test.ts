@@ -11,9 +11,9 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-function bench(tolerated?: number) {
+function bench() {
   const clock = movableClock(START);
-  return { clock, backOff: new BackOff(clock, tolerated) };
+  return { clock, backOff: new BackOff(clock) };
 }
 
 /** Chance, from 0 for the shortest wait to just below 1 for the longest. */
@@ -96,6 +96,16 @@ describe('the wait after a failure', () => {
     expect(backOff.left).toBe(FIRST_WAIT);
   });
 
+  test('one failure trips it, and it stays tripped when the wait is over, until the first success', () => {
+    const { clock, backOff } = bench();
+    fail(backOff, 1);
+    expect([backOff.left > 0, backOff.isTripped]).toEqual([true, true]);
+    clock.now += LONGEST_WAIT;
+    expect([backOff.left, backOff.isTripped]).toEqual([0, true]);
+    backOff.succeeded();
+    expect([backOff.left, backOff.isTripped]).toEqual([0, false]);
+  });
+
   test('the last failure is remembered, and is the one to tell', () => {
     const { backOff } = bench();
     const [first, second] = [new Error('first'), new Error('second')];
@@ -128,56 +138,13 @@ describe('what the server asks for (Retry-After)', () => {
   });
 });
 
-describe('failures that are tolerated', () => {
-  test('the first four of them cause no wait, whatever the server asks for; the fifth causes the first', () => {
-    chance(1);
-    const { backOff } = bench(4);
-    for (let i = 0; i < 4; i++) {
-      fail(backOff, 1, new UnusableAnswerError('busy', 12, 429));
-      expect([backOff.left, backOff.isTripped]).toEqual([0, false]);
-    }
-    fail(backOff, 1);
-    expect([backOff.left, backOff.isTripped]).toEqual([FIRST_WAIT, true]);
-    fail(backOff, 1);
-    expect(backOff.left).toBe(2);
-  });
-
-  test('a success between them begins anew', () => {
-    const { backOff } = bench(4);
-    fail(backOff, 4);
-    backOff.succeeded();
-    fail(backOff, 4);
-    expect([backOff.left, backOff.isTripped]).toEqual([0, false]);
-    fail(backOff, 1);
-    expect(backOff.isTripped).toBe(true);
-  });
-
-  test('time between them does not', () => {
-    const { clock, backOff } = bench(4);
-    for (let i = 0; i < 5; i++) {
-      clock.now += 3600;
-      fail(backOff, 1);
-    }
-    expect(backOff.isTripped).toBe(true);
-  });
-
-  test('it stays tripped when the wait is over, until the first success', () => {
-    const { clock, backOff } = bench(4);
-    fail(backOff, 5);
-    clock.now += LONGEST_WAIT;
-    expect([backOff.left, backOff.isTripped]).toEqual([0, true]);
-    backOff.succeeded();
-    expect(backOff.isTripped).toBe(false);
-  });
-});
-
 describe('paused()', () => {
   test('waits as long as it is told, does not count, and keeps what to tell', () => {
     chance(1);
     const { clock, backOff } = bench();
     const error = new Error('what this depends on is paused');
     backOff.paused(error, 7);
-    expect([backOff.left, backOff.error, backOff.isTripped]).toEqual([7, error, false]);
+    expect([backOff.left, backOff.error, backOff.isTripped]).toEqual([7, error, true]);
     clock.now += 7;
     expect(backOff.left).toBe(0);
     fail(backOff, 1);
