@@ -37,8 +37,6 @@ export function createStorage({ resource, issuer, credentials, fetch = globalThi
         issuer,
         fetch,
         introspection: { clientAuthentication, ttl: INTROSPECTION_TTL },
-        // This issuer calls refresh tokens active, too. In its answers only access tokens have a token_type.
-        requiredClaims: { token_type: 'Bearer' },
       }),
     );
   }

@@ -245,7 +245,7 @@ describe('with the signed answers of oidc-provider', () => {
     const { raw } = await theirs(await as.accessToken());
     const ours = await app();
     await expectRefused(ours, raw, SAYS.type);
-    await expectUnavailable(ours, await as.accessToken(JWT_API));
+    await expectRefused(ours, await as.accessToken(JWT_API), SAYS.audience); // a JWT of its own, but for another
     await expectAccepted(ours, await as.accessToken());
   });
 });

@@ -49,7 +49,7 @@ inBrowser('the pictures with opaque tokens, in a browser', ['--opaque'], (stage)
       ['Wrong scope', '403 Forbidden: insufficient_scope. The access token lacks a required scope.'],
       ['Two tokens', '400 Bad Request: invalid_request. The Authorization header must be sent once.'],
       ['Guessed token', '401 Unauthorized: invalid_token. The access token is not active.'],
-      ['Refresh token', '401 Unauthorized: invalid_token. The access token is not of the accepted kind.'],
+      ['Refresh token', '401 Unauthorized: invalid_token. The token is not an access token by its type.'],
       ['Revoked token', '401 Unauthorized: invalid_token. The access token is not active.'],
     ] as const;
     expect((await buttons()).sort()).toEqual(refusals.map(([name]) => name).sort());
@@ -86,7 +86,7 @@ inBrowser('the pictures with opaque tokens, in a browser', ['--opaque'], (stage)
     await stage.page.setViewportSize({ width: 360, height: 740 });
     await signIn();
     await press('Refresh token');
-    await says('refusals', 'not of the accepted kind');
+    await says('refusals', 'not an access token by its type');
     await press('Run the nightly job');
     await says('job', 'The job counted');
     await openAll();

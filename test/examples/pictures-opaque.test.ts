@@ -126,7 +126,7 @@ describe('refusals', () => {
     ],
     [
       'refresh-token',
-      { ...invalidToken, error_description: 'The access token is not of the accepted kind' },
+      { ...invalidToken, error_description: 'The token is not an access token by its type' },
       [ACTIVE, `${GET} 401`],
     ],
   ] as const)('%s: the whole challenge, and every exchange before it', async (name, refusal, expected) => {
