@@ -3,7 +3,8 @@ import { challenges } from './challenge.js';
 import type { ChallengeContext } from './challenge.js';
 import { tell } from './diagnostics.js';
 import type { DiagnosticsEvent } from './diagnostics.js';
-import { OAuthError, VerificationUnavailableError } from './errors.js';
+import { OAuthError, UseDPoPNonceError, VerificationUnavailableError } from './errors.js';
+import type { Scheme } from './types.js';
 
 /** What this library answers: a refusal (400, 401, 403), or that it could not find out (503). */
 export type AuthError = OAuthError | VerificationUnavailableError;
@@ -14,12 +15,17 @@ export type AuthError = OAuthError | VerificationUnavailableError;
  */
 export type OnError = (error: AuthError, req: Request, res: Response, next: NextFunction) => unknown;
 
-/** What a guard needs of the `resourceServer()` that its request came through. */
+/** What a guard needs of the `resourceServer()` that its request came through, for the scheme that the request tried. */
 export interface Context extends ChallengeContext {
   readonly resource: string;
   readonly impliesScope: ((granted: string, required: string) => boolean) | undefined;
   readonly onError: OnError;
+  /** A new DPoP nonce, where proofs must have one. */
+  readonly issueNonce: (() => string) | undefined;
 }
+
+/** The contexts of one middleware: for each scheme, and for when none was tried or nobody can tell which. */
+export type Contexts = Readonly<Record<Scheme | 'none', Context>>;
 
 /** Whether an error is one of ours to answer; everything else is a bug, and Express's. */
 export function isAuthError(error: unknown): error is AuthError {
@@ -29,7 +35,11 @@ export function isAuthError(error: unknown): error is AuthError {
 /** Gives a refusal the challenge and the body that it has on requests of this context. */
 export function withChallenge<T>(error: T, context: Context): T {
   if (error instanceof OAuthError) {
-    error.headers = { 'WWW-Authenticate': challenges(error, context) };
+    const nonce = error instanceof UseDPoPNonceError ? error.nonce : context.issueNonce?.();
+    error.headers = {
+      'WWW-Authenticate': challenges(error, context),
+      ...(nonce !== undefined && { 'DPoP-Nonce': nonce }),
+    };
     error.body =
       error.code === undefined
         ? {}

@@ -56,6 +56,12 @@ export function setAuth(req: IncomingMessage, credentials: Credentials, token: V
   (req as MarkedRequest).auth = new RequestAuth(credentials, token, context);
 }
 
+/** Whether the middleware of this context has let this token of the request pass already. */
+export function isAuthenticated(req: IncomingMessage, { token }: Credentials, context: Context): boolean {
+  const { auth } = req as MarkedRequest;
+  return RequestAuth.contextIn(auth) === context && (auth as RequestAuth).token === token;
+}
+
 /** Leaves with the request that it came without a token, and forgets one that another middleware found. */
 export function setAnonymous(req: IncomingMessage, context: Context): void {
   const marked = req as MarkedRequest;

@@ -1,4 +1,5 @@
 import type { OAuthError } from './errors.js';
+import type { Scheme } from './types.js';
 
 /** What every challenge of one resource server has in common. */
 export interface ChallengeContext {
@@ -7,6 +8,12 @@ export interface ChallengeContext {
   readonly errorUri: string | undefined;
   /** Whether `error_description` is sent. */
   readonly errorDescription: boolean;
+  /** The schemes that are challenged, in this order. */
+  readonly challenged: readonly Scheme[];
+  /** The scheme that was tried, and has the error; undefined: none, or nobody can tell, and every challenge has it. */
+  readonly tried: Scheme | undefined;
+  /** The algorithms of DPoP proofs, separated by spaces. RFC 9449 section 7.1. */
+  readonly algs: string | undefined;
 }
 
 // RFC 9110 section 5.6.2: token = 1*tchar
@@ -15,19 +22,22 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const QUOTABLE = /^[\x20-\x7e]*$/;
 
 /**
- * The challenges that answer a refusal, one field line for each scheme. RFC 6750 section 3, RFC 9110 section 11.6.1.
- * There is always a parameter after the scheme: clients in use do not see a bare `Bearer`.
+ * The challenges that answer a refusal, one field line for each scheme. RFC 6750 section 3, RFC 9449 section 7, RFC 9110
+ * section 11.6.1. There is always a parameter after the scheme: clients in use do not see a bare `Bearer`.
  */
 export function challenges(error: OAuthError, context: ChallengeContext): string[] {
-  return [
-    formatChallenge('Bearer', {
-      realm: context.realm,
-      error: error.code,
-      error_description: error.code !== undefined && context.errorDescription ? error.message : undefined,
-      error_uri: error.code !== undefined ? context.errorUri : undefined,
-      ...error.params,
-    }),
-  ];
+  const { realm, errorUri, errorDescription, challenged, tried, algs } = context;
+  return challenged.map((scheme) => {
+    const isAbout = error.code !== undefined && (tried === undefined || tried === scheme);
+    return formatChallenge(scheme, {
+      realm,
+      algs: scheme === 'DPoP' ? algs : undefined,
+      error: isAbout ? error.code : undefined,
+      error_description: isAbout && errorDescription ? error.message : undefined,
+      error_uri: isAbout ? errorUri : undefined,
+      ...(isAbout || error.code === undefined ? error.params : {}),
+    });
+  });
 }
 
 /**

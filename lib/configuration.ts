@@ -1,7 +1,7 @@
-import { sendJson } from './answer.js';
-import type { Context } from './answer.js';
 import { SERVER_OPTIONS } from './authorization-servers.js';
 import type { Defaults, GivenServer, TrustedServer } from './authorization-servers.js';
+import { bindingOf } from './binding-options.js';
+import type { Binding } from './binding-options.js';
 import { hinter } from './hints.js';
 import { jwtVerifier } from './jwt.js';
 import { checkCount, checkNames, checkPrintable, checkSeconds, checkType, checkUrl, show } from './options.js';
@@ -16,7 +16,7 @@ import type { TrustedServers } from './trusted-servers.js';
 import type { Method, Seconds, TokenVerifier } from './types.js';
 
 /** The options, checked, with every default in its place. */
-export interface Configuration {
+export interface Configuration extends Binding {
   readonly methods: ReadonlySet<Method>;
   readonly allowMissingToken: boolean;
   readonly requireTls: boolean;
@@ -25,11 +25,11 @@ export interface Configuration {
   readonly verify: TokenVerifier;
   readonly servers: TrustedServers;
   readonly tokens: TokenCache;
-  readonly context: Context;
 }
 
 const COMMON_OPTIONS = (
-  'resource methods allowMissingToken requireTls clockTolerance keyMaxAge maxTokenLength acceptToken ' +
+  'resource methods allowMissingToken requireTls dpop clientCertificate requireBoundTokens publicUrl ' +
+  'dangerouslyIgnoreUnknownConfirmation clockTolerance keyMaxAge maxTokenLength acceptToken ' +
   'maxCachedTokens introspectAt impliesScope realm errorUri errorDescription onError fetch clock authorizationServers'
 ).split(' ');
 /** More would outlive what a token's expiry is for. RFC 7519 section 4.1.4: "usually no more than a few minutes". */
@@ -43,6 +43,14 @@ const DEFAULT_TOKEN_LENGTH = 16384;
 const DEFAULT_CACHED_TOKENS = 10_000;
 /** Room is made for all of them at the start. */
 const MAX_CACHED_TOKENS = 1_000_000;
+
+const BOOLEANS = [
+  'allowMissingToken',
+  'requireTls',
+  'requireBoundTokens',
+  'dangerouslyIgnoreUnknownConfirmation',
+  'errorDescription',
+] as const;
 
 /** Checks every option once. @throws TypeError that names the option, what came, and what to type. */
 export function configure(options: ResourceServerOptions): Configuration {
@@ -63,9 +71,7 @@ export function configure(options: ResourceServerOptions): Configuration {
   checkSeconds('keyMaxAge', keyMaxAge, MIN_KEY_AGE, MAX_KEY_AGE);
   checkCount('maxTokenLength', maxTokenLength);
   checkCount('maxCachedTokens', maxCachedTokens, MAX_CACHED_TOKENS);
-  for (const name of ['allowMissingToken', 'requireTls', 'errorDescription'] as const) {
-    checkType(name, options[name], 'boolean');
-  }
+  for (const name of BOOLEANS) checkType(name, options[name], 'boolean');
   for (const name of ['acceptToken', 'impliesScope', 'onError', 'fetch', 'clock'] as const) {
     checkType(name, options[name], 'function');
   }
@@ -86,14 +92,7 @@ export function configure(options: ResourceServerOptions): Configuration {
     verify: tokenVerifier(verifyJwt, servers.find, checkedIntrospectAt(options.introspectAt, servers)),
     servers,
     tokens,
-    context: {
-      resource,
-      realm,
-      errorUri,
-      errorDescription: options.errorDescription ?? true,
-      impliesScope: options.impliesScope,
-      onError: options.onError ?? sendJson,
-    },
+    ...bindingOf(options, clock, clockTolerance),
   };
 }
 

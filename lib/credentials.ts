@@ -1,66 +1,74 @@
 import type { Request } from 'express';
 import { InvalidRequestError } from './errors.js';
 import { carriesForm, formValues } from './form-body.js';
-import type { Credentials, Method } from './types.js';
+import { linesOf } from './header-lines.js';
+import type { Credentials, Method, Scheme } from './types.js';
 
-// RFC 9110 section 11.4 and RFC 6750 section 2.1:
-// credentials = "Bearer" 1*SP b64token ; b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-const BEARER = /^bearer +(?<token>[^ ]+)$/i;
+// RFC 9110 section 11.4, RFC 6750 section 2.1, RFC 9449 section 7.1:
+// credentials = ( "Bearer" / "DPoP" ) 1*SP b64token ; b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+const CREDENTIALS: Readonly<Record<Scheme, RegExp>> = {
+  Bearer: /^bearer +(?<token>[^ ]+)$/i,
+  DPoP: /^dpop +(?<token>[^ ]+)$/i,
+};
 const B64TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
-// The scheme alone, for telling a broken Bearer from a scheme that is not ours. auth-scheme = token.
+// The scheme alone, for telling a broken field from a scheme that is not ours. auth-scheme = token.
 const SCHEME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+/;
 
 /**
  * The access token of a request, or undefined when it has none in an enabled place. RFC 6750 section 2.
  * A disabled place is not looked at. The body must have been read by now. Does not check what the token says.
  *
+ * @param schemes Those that are looked at; `Bearer` is always among them.
  * @throws InvalidRequestError for more than one token or place, and for what is not a token at all.
  */
 export function readCredentials(
   req: Request,
   methods: ReadonlySet<Method>,
+  schemes: readonly Scheme[],
   maxLength: number,
 ): Credentials | undefined {
   const found: Credentials[] = [];
   for (const method of methods) {
-    const token = READERS[method](req);
-    if (token !== undefined) found.push({ scheme: 'Bearer', token, method });
+    const credentials = method === 'header' ? fromHeader(req, schemes) : bearer(method, READERS[method](req));
+    if (credentials !== undefined) found.push(credentials);
   }
   const [credentials] = found;
   if (found.length > 1) throw new InvalidRequestError('The access token must be sent by one method only');
   if (credentials === undefined) return undefined;
-  if (credentials.token.length > maxLength) throw new InvalidRequestError('The access token is too long');
-  if (!B64TOKEN.test(credentials.token)) throw new InvalidRequestError('The access token has characters no token has');
+  const { token, scheme } = credentials;
+  if (token.length > maxLength) throw malformed('The access token is too long', scheme);
+  if (!B64TOKEN.test(token)) throw malformed('The access token has characters no token has', scheme);
   return credentials;
 }
 
-const READERS: Readonly<Record<Method, (req: Request) => string | undefined>> = {
-  header: fromHeader,
+/** RFC 6750 sections 2.2 and 2.3: a token in the body or the query is a bearer token. */
+function bearer(method: Method, token: string | undefined): Credentials | undefined {
+  return token === undefined ? undefined : { scheme: 'Bearer', token, method };
+}
+
+const READERS: Readonly<Record<Exclude<Method, 'header'>, (req: Request) => string | undefined>> = {
   body: (req) => (carriesForm(req) ? single(formValues(req.body, 'access_token')) : undefined),
   query: (req) => single(queryValues(req.url, 'access_token')),
 };
 
-function fromHeader(req: Request): string | undefined {
+function fromHeader(req: Request, schemes: readonly Scheme[]): Credentials | undefined {
   const value = req.headers.authorization;
   if (value === undefined) return undefined;
-  // Node keeps the first of several lines in `headers`; only `rawHeaders` shows them all. RFC 9110 section 5.3.
-  if (countLines(req.rawHeaders, 'authorization') > 1) {
+  if (linesOf(req.rawHeaders, 'authorization').length > 1) {
     throw new InvalidRequestError('The Authorization header must be sent once');
   }
-  const token = BEARER.exec(value)?.groups?.['token'];
-  if (token !== undefined) return token;
-  if (SCHEME.exec(value)?.[0].toLowerCase() === 'bearer') {
-    throw new InvalidRequestError('The Authorization header must be Bearer, a space and one token');
-  }
-  return undefined; // another scheme: the client tried something else, and is told no error (RFC 6750 section 3.1)
+  const name = SCHEME.exec(value)?.[0].toLowerCase();
+  const scheme = schemes.find((known) => known.toLowerCase() === name);
+  if (scheme === undefined) return undefined; // the client tried something else, and is told no error (RFC 6750 section 3.1)
+  const token = CREDENTIALS[scheme].exec(value)?.groups?.['token'];
+  if (token !== undefined) return { scheme, token, method: 'header' };
+  throw malformed(`The Authorization header must be ${scheme}, a space and one token`, scheme);
 }
 
-function countLines(rawHeaders: readonly string[], name: string): number {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) count++;
-  }
-  return count;
+function malformed(message: string, scheme: Scheme): InvalidRequestError {
+  const error = new InvalidRequestError(message);
+  error.scheme = scheme;
+  return error;
 }
 
 /** Read from the URL itself: `req.query` depends on the application's query parser. */

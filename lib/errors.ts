@@ -1,4 +1,4 @@
-import type { Seconds } from './types.js';
+import type { Scheme, Seconds } from './types.js';
 
 // RFC 6750 section 3: the characters of error and error_description, %x20-21 / %x23-5B / %x5D-7E.
 const DESCRIPTION = /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/;
@@ -24,6 +24,8 @@ export abstract class OAuthError extends Error {
   readonly code: string | undefined = undefined;
   /** The message may be shown to the client. */
   readonly expose = true;
+  /** The scheme that was tried, where there are no credentials to tell it. */
+  scheme: Scheme | undefined = undefined;
   /** The challenge as a header. Filled in where the refusal meets a request, as is `body`. */
   headers: Readonly<Record<string, string | string[]>> = {};
   /** What the JSON answer says: `error` and `error_description`, or nothing. */
@@ -71,6 +73,22 @@ export class InvalidRequestError extends OAuthError {
 export class InvalidTokenError extends OAuthError {
   readonly status = 401;
   override readonly code = 'invalid_token';
+}
+
+/** The proof of possession is missing, or does not fit the request. RFC 9449 section 7.1. */
+export class InvalidDPoPProofError extends OAuthError {
+  readonly status = 401;
+  override readonly code = 'invalid_dpop_proof';
+}
+
+/** The proof has no nonce of ours, or one that is too old: the client makes a new proof with `nonce`. RFC 9449 section 9. */
+export class UseDPoPNonceError extends OAuthError {
+  readonly status = 401;
+  override readonly code = 'use_dpop_nonce';
+
+  constructor(readonly nonce: string) {
+    super('The DPoP proof must have a current nonce of this resource');
+  }
 }
 
 /** The access token lacks a scope, or another privilege, that the route demands. RFC 6750 section 3.1. */

@@ -3,7 +3,8 @@ import type { RequestHandler } from 'express';
 import { asError, refuse, tellRefusal, withChallenge } from './answer.js';
 import type { Context } from './answer.js';
 import { auth, contextOf } from './auth.js';
-import { InsufficientScopeError, UnauthorizedError } from './errors.js';
+import { isBound } from './binding.js';
+import { InsufficientScopeError, InvalidTokenError, UnauthorizedError } from './errors.js';
 import { claimAt } from './claims.js';
 import { checkedScopes, show } from './options.js';
 import type { Auth } from './types.js';
@@ -36,6 +37,17 @@ export function requireAnyScope(...scopes: readonly string[]): RequestHandler {
  */
 export function requireClaim(name: string | readonly string[], test: ClaimTest): RequestHandler {
   return guard(claim('requireClaim', name, test));
+}
+
+/**
+ * A guard that lets a request pass whose token is bound to a key, which the client has proven (RFC 9449, RFC 8705). Answers
+ * 401 `invalid_token` otherwise.
+ */
+export function requireBoundToken(): RequestHandler {
+  return guard((auth) => {
+    if (auth === undefined) throw new UnauthorizedError();
+    if (!isBound(auth.claims)) throw new InvalidTokenError('The access token is not bound to a key');
+  });
 }
 
 /**

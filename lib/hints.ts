@@ -20,6 +20,9 @@ const HINTS = {
   clock:
     'A refused token that names a trusted issuer becomes valid later than the clock of this machine says: ' +
     'synchronize the clock, or set "clockTolerance"',
+  publicUrl:
+    'A DPoP proof that fits its token names another address than this resource has: set "publicUrl" to the URL that clients ' +
+    'use (default: the origin of "resource")',
   untyped:
     'A token that is active at its authorization server was refused, because the answer has neither token_type nor token_use ' +
     'nor aud: it may be a refresh token. If access tokens have none of them there, set "acceptUntyped" of "introspection"',

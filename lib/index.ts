@@ -12,21 +12,35 @@ export {
   tlsClientAuth,
 } from './client-authentication.js';
 export type { AssertionOptions, Authenticated, ClientAuthentication } from './client-authentication.js';
+export type { ClientCertificate } from './client-certificate.js';
 export type { DiagnosticsEvent } from './diagnostics.js';
+export type { DPoPOptions } from './dpop-options.js';
+export type { ReplayStore } from './dpop-replay.js';
 export { errorHandler } from './error-handler.js';
 export {
   InsufficientScopeError,
+  InvalidDPoPProofError,
   InvalidRequestError,
   InvalidTokenError,
   OAuthError,
   UnauthorizedError,
+  UseDPoPNonceError,
   VerificationUnavailableError,
 } from './errors.js';
 export type { Fetch } from './fetch-json.js';
-export { checkAnyScope, checkClaim, checkScope, requireAnyScope, requireClaim, requireScope } from './guards.js';
+export {
+  checkAnyScope,
+  checkClaim,
+  checkScope,
+  requireAnyScope,
+  requireBoundToken,
+  requireClaim,
+  requireScope,
+} from './guards.js';
 export type { ClaimTest } from './guards.js';
 export type { IntrospectionOptions, SignedAnswers } from './introspection-options.js';
 export type { CachedKeys, KeyCache } from './key-cache.js';
+export type { PublicUrl } from './request-uri.js';
 export { resourceServer } from './resource-server.js';
 export type { ResourceServer } from './resource-server.js';
 export type {
@@ -38,4 +52,4 @@ export type {
 export type { TokenTerms } from './token-terms.js';
 export type { SelectIntrospection } from './token-verifier.js';
 export type { FindAuthorizationServer } from './trusted-servers.js';
-export type { Auth, Method, Seconds, TokenClaims } from './types.js';
+export type { Auth, Method, Scheme, Seconds, TokenClaims } from './types.js';

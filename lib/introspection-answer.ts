@@ -1,4 +1,5 @@
 import { checkAudience, checkValues, isText, isTime, WRONG_TYPE } from './access-token.js';
+import { claimAt } from './claims.js';
 import type { JsonObject } from './decode.js';
 import { InvalidTokenError } from './errors.js';
 import { UnusableAnswerError } from './fetch-json.js';
@@ -80,7 +81,7 @@ function checkKind(claims: TokenClaims, { acceptUntyped, hintUntyped }: AnswerTe
   }
   const isBearer = type === undefined || (typeof type === 'string' && /^bearer$/i.test(type));
   // A token for DPoP that names no key could not be told from a stolen one.
-  const isBound = typeof type === 'string' && /^dpop$/i.test(type) && cnf !== undefined;
+  const isBound = typeof type === 'string' && /^dpop$/i.test(type) && claimAt(cnf, ['jkt']) !== undefined;
   const isForAccess = use === undefined || use === 'access_token' || use === 'access';
   if (!(isBearer || isBound) || !isForAccess) throw new InvalidTokenError(WRONG_TYPE);
 }

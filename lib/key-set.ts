@@ -73,7 +73,8 @@ export function mayVerify(jwk: unknown): boolean {
   return isPublicKey(jwk) && isForSignatures(jwk) && ALGORITHMS.some((alg) => fits(jwk, alg));
 }
 
-function fits(jwk: JWK, alg: string): boolean {
+/** Whether a key is of the kind that an algorithm takes. */
+export function fits(jwk: JWK, alg: string): boolean {
   const [kty, crv] = KEY_TYPES[alg] ?? [];
   // RFC 7517 section 4.4, RFC 8725 section 3.1: a key that names its algorithm is for no other.
   return jwk.kty === kty && (crv === undefined || jwk.crv === crv) && (jwk.alg === undefined || jwk.alg === alg);
@@ -85,7 +86,7 @@ async function importAll(jwks: readonly JWK[], alg: string): Promise<readonly Cr
 }
 
 /** Undefined for a key with missing or impossible members, such as a point off its curve: it is skipped, others serve. */
-async function importKey(jwk: JWK, alg: string): Promise<CryptoKey | undefined> {
+export async function importKey(jwk: JWK, alg: string): Promise<CryptoKey | undefined> {
   try {
     // Only what makes the key: neither its `ext` and `key_ops` nor vendor members have a say in the import.
     const { kty, crv, x, y, n, e } = jwk;

@@ -1,7 +1,10 @@
 import type { OnError } from './answer.js';
 import type { AuthorizationServer, KeyLocation } from './authorization-servers.js';
+import type { ClientCertificate } from './client-certificate.js';
+import type { DPoPOptions } from './dpop-options.js';
 import type { Fetch } from './fetch-json.js';
 import type { IntrospectionOptions } from './introspection-options.js';
+import type { PublicUrl } from './request-uri.js';
 import type { SelectIntrospection } from './token-verifier.js';
 import type { TokenTerms } from './token-terms.js';
 import type { FindAuthorizationServer } from './trusted-servers.js';
@@ -17,6 +20,22 @@ export interface CommonOptions extends Omit<TokenTerms, 'issuerAliases'> {
   readonly allowMissingToken?: boolean;
   /** Refuses tokens on requests that are not `req.secure`; behind a proxy set Express's `trust proxy`. Default: false. */
   readonly requireTls?: boolean;
+  /** Accepts tokens that are bound to a DPoP key, with their proof; `true` for the defaults. Default: refused. RFC 9449. */
+  readonly dpop?: true | DPoPOptions;
+  /**
+   * Where the certificate of the client is found, for tokens that are bound to one: `tls` for the TLS connection of this
+   * process, or a header of proxies that are trusted. Default: such tokens are refused. RFC 8705.
+   */
+  readonly clientCertificate?: ClientCertificate;
+  /** Refuses tokens that are bound to no key. Default: false; `requireBoundToken` does so for a route. */
+  readonly requireBoundTokens?: boolean;
+  /** Takes a token whose `cnf` has nothing but what we do not know for a bearer token (RFC 7800 section 3.1). Default: false, refused. */
+  readonly dangerouslyIgnoreUnknownConfirmation?: boolean;
+  /**
+   * The URL under which clients reach this application, its path included where a proxy takes it off; several, or a function
+   * of the request. For the address in DPoP proofs. Default: the origin of `resource`.
+   */
+  readonly publicUrl?: PublicUrl;
   /** How far the clocks may differ when `exp` and `nbf` are checked, at most 300. Default: 0. RFC 7519 section 4.1.4. */
   readonly clockTolerance?: Seconds;
   /** Longest use of keys and metadata that cannot be refreshed (the server is down). 60 to 2592000. Default: 86400. */

@@ -1,15 +1,17 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { refuse } from './answer.js';
-import { setAnonymous, setAuth } from './auth.js';
+import { isAuthenticated, setAnonymous, setAuth } from './auth.js';
 import { checkBinding } from './binding.js';
 import { configure } from './configuration.js';
 import { readCredentials } from './credentials.js';
-import { InvalidRequestError, InvalidTokenError, UnauthorizedError } from './errors.js';
+import { InvalidRequestError, InvalidTokenError, OAuthError, UnauthorizedError } from './errors.js';
 import { carriesForm, readForm } from './form-body.js';
+import { linesOf } from './header-lines.js';
 import { exportKeys, importKeys } from './key-cache.js';
 import type { KeyCache } from './key-cache.js';
-import { keepPrivate } from './query-token.js';
 import type { ResourceServerOptions } from './resource-server-options.js';
+import { keepPrivate, sendNonce } from './success-headers.js';
+import type { Credentials } from './types.js';
 
 /** The middleware, with what an operator may want of its keys. */
 export interface ResourceServer extends RequestHandler {
@@ -39,34 +41,53 @@ export interface ResourceServer extends RequestHandler {
  * @throws TypeError at construction, for mistakes in the options.
  */
 export function resourceServer(options: ResourceServerOptions): ResourceServer {
-  const { methods, allowMissingToken, requireTls, maxTokenLength, acceptToken, verify, servers, tokens, context } =
+  const { methods, schemes, maxTokenLength, allowMissingToken, requireTls, acceptToken, verify, ...configured } =
     configure(options);
+  const { servers, tokens, policy, certificateOf, urisOf, contexts } = configured;
 
-  async function authenticate(req: Request, res: Response): Promise<void> {
+  async function present(req: Request, res: Response): Promise<Credentials | undefined> {
     if (methods.has('body') && carriesForm(req)) await readForm(req, res);
-    const credentials = readCredentials(req, methods, maxTokenLength);
-    if (credentials === undefined) {
-      if (!allowMissingToken) throw new UnauthorizedError();
-      setAnonymous(req, context);
-      return;
-    }
+    const credentials = readCredentials(req, methods, schemes, maxTokenLength);
+    if (credentials === undefined && !allowMissingToken) throw new UnauthorizedError();
+    return credentials;
+  }
+
+  async function authenticate(req: Request, res: Response, credentials: Credentials): Promise<void> {
+    const { token, scheme, method } = credentials;
     if (requireTls && !req.secure) throw new InvalidRequestError('An access token must be sent over TLS');
-    const verified = await verify(credentials.token);
+    const verified = await verify(token);
     const { claims } = verified;
-    checkBinding(claims);
+    const nonce = await checkBinding(
+      {
+        ...{ scheme, token, claims, method: req.method },
+        proofs: () => linesOf(req.rawHeaders, 'dpop'),
+        uris: () => urisOf(req),
+        certificate: () => certificateOf(req),
+      },
+      policy,
+    );
     // Compared with true, so that a hook that answers nothing refuses.
     if (acceptToken !== undefined && ((await acceptToken(claims)) as unknown) !== true) {
       throw new InvalidTokenError('The access token is not accepted here');
     }
-    if (credentials.method === 'query') keepPrivate(res);
-    setAuth(req, credentials, verified, context);
+    if (method === 'query') keepPrivate(res);
+    if (nonce !== undefined) sendNonce(res, nonce);
+    setAuth(req, credentials, verified, contexts[scheme]);
   }
 
   const middleware: RequestHandler = async function resourceServer(req, res, next) {
+    let context = contexts.none;
     try {
-      await authenticate(req, res);
+      const credentials = await present(req, res);
+      if (credentials === undefined) setAnonymous(req, context);
+      else {
+        context = contexts[credentials.scheme];
+        // Mounted twice, for the application and for a router: a proof is good for one use, and this is the same one.
+        if (!isAuthenticated(req, credentials, context)) await authenticate(req, res, credentials);
+      }
     } catch (error) {
-      refuse(error, context, req, res, next);
+      const tried = error instanceof OAuthError ? error.scheme : undefined;
+      refuse(error, tried === undefined ? context : contexts[tried], req, res, next);
       return;
     }
     next(); // outside the try: what the handler throws is not ours

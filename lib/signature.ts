@@ -33,7 +33,8 @@ async function isSignedByAny(keys: readonly CryptoKey[], token: string, alg: str
   return false;
 }
 
-async function isSignedBy(key: CryptoKey, token: string, alg: string): Promise<boolean> {
+/** The signature of a compact JWS, whose header is checked already, is by this key. */
+export async function isSignedBy(key: CryptoKey, token: string, alg: string): Promise<boolean> {
   try {
     await compactVerify(token, key, { algorithms: [alg] });
     return true;

@@ -4,9 +4,12 @@ export type Seconds = number;
 /** Where in the request a bearer token may stand. RFC 6750 section 2. */
 export type Method = 'header' | 'body' | 'query';
 
+/** An authentication scheme: a token for whoever holds it, or one with a proof of possession. RFC 6750, RFC 9449. */
+export type Scheme = 'Bearer' | 'DPoP';
+
 /** What the request carries: one access token, the scheme it came under, and where it was found. RFC 9110 section 11.4. */
 export interface Credentials {
-  readonly scheme: 'Bearer';
+  readonly scheme: Scheme;
   readonly token: string;
   readonly method: Method;
 }
@@ -52,7 +55,7 @@ export interface Auth<Claims extends object = object> {
   /** The access token as it was received. It is a secret: never log it, never pass it on. */
   readonly token: string;
   /** The authentication scheme that the client used. */
-  readonly scheme: 'Bearer';
+  readonly scheme: Scheme;
   /** The verified claims, by their names on the wire, deeply frozen. */
   readonly claims: TokenClaims & Claims;
   /** Granted scope, split. Frozen at run time; the type is mutable only so that it fits `AuthInfo`. */

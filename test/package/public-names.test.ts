@@ -4,16 +4,19 @@ import { expect, test } from '@jest/globals';
 import ts from 'typescript';
 import * as lib from '../../lib/index.js';
 import * as issuers from '../../lib/issuers.js';
+import * as proxies from '../../lib/proxies.js';
 import * as typedRequest from '../../lib/typed-request.js';
 import { ENTRIES, ROOT } from './project.js';
 
 /** Taking a name away, or renaming one, breaks programs: it is a major version. */
 const VALUES = [
   'InsufficientScopeError',
+  'InvalidDPoPProofError',
   'InvalidRequestError',
   'InvalidTokenError',
   'OAuthError',
   'UnauthorizedError',
+  'UseDPoPNonceError',
   'VerificationUnavailableError',
   'auth',
   'bearerToken',
@@ -27,6 +30,7 @@ const VALUES = [
   'privateKeyJwt',
   'problemDetails',
   'requireAnyScope',
+  'requireBoundToken',
   'requireClaim',
   'requireScope',
   'resourceServer',
@@ -41,7 +45,9 @@ const TYPES = [
   'CachedKeys',
   'ClaimTest',
   'ClientAuthentication',
+  'ClientCertificate',
   'CommonOptions',
+  'DPoPOptions',
   'DiagnosticsEvent',
   'Fetch',
   'FindAuthorizationServer',
@@ -52,8 +58,11 @@ const TYPES = [
   'OnError',
   'OneAuthorizationServer',
   'OwnToken',
+  'PublicUrl',
+  'ReplayStore',
   'ResourceServer',
   'ResourceServerOptions',
+  'Scheme',
   'Seconds',
   'SelectIntrospection',
   'SeveralAuthorizationServers',
@@ -66,6 +75,11 @@ const ISSUERS = {
   types: [
     ...['Auth0Options', 'CognitoOptions', 'EntraIdTokens', 'IssuerOptions', 'VendorServer', 'VendorServerWithKeys'],
   ],
+};
+
+const PROXIES = {
+  values: ['awsAlb', 'envoy', 'haproxy', 'nginx', 'rfc9440', 'traefik'],
+  types: ['AwsAlbOptions', 'CertificateHeader', 'HeaderOptions'],
 };
 
 function exportsOf(entry: string): { values: string[]; types: string[] } {
@@ -87,12 +101,14 @@ function exportsOf(entry: string): { values: string[]; types: string[] } {
 test('the names at run time', () => {
   expect(Object.keys(lib).sort()).toEqual(VALUES);
   expect(Object.keys(issuers).sort()).toEqual(ISSUERS.values);
+  expect(Object.keys(proxies).sort()).toEqual(PROXIES.values);
   expect(Object.keys(typedRequest)).toEqual([]);
 });
 
 test('the names in the declarations, as they were built', () => {
   expect(exportsOf(join(ROOT, 'dist/index.d.ts'))).toEqual({ values: VALUES, types: TYPES });
   expect(exportsOf(join(ROOT, 'dist/issuers.d.ts'))).toEqual(ISSUERS);
+  expect(exportsOf(join(ROOT, 'dist/proxies.d.ts'))).toEqual(PROXIES);
   expect(exportsOf(join(ROOT, 'dist/typed-request.d.ts'))).toEqual({ values: [], types: [] });
 }, 60_000);
 
@@ -102,6 +118,7 @@ test('the entries in package.json, and the files behind them', () => {
   expect(exports).toEqual({
     '.': entry('index'),
     './issuers': entry('issuers'),
+    './proxies': entry('proxies'),
     './typed-request': entry('typed-request'),
     './package.json': './package.json',
   });

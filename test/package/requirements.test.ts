@@ -4,8 +4,8 @@ import { describe, expect, test } from '@jest/globals';
 import { requirements } from '../requirements.js';
 import { projectFiles, ROOT } from './project.js';
 
-/** `6750-2.1-2`, `8725b-3.1-4`, `6749-A.12-1`, `OIDCD-3-1`: document, section, ordinal. */
-const ID = String.raw`(?:\d{4}[a-z]?|[A-Z]{4,})-(?:[1-9]\d*|[A-Z])(?:\.\d+)*-[1-9]\d*`;
+/** `6750-2.1-2`, `8725b-3.1-4`, `6749-A.12-1`, `OIDCD-3-1`, `9449-4.3-9b`: document, section, ordinal. */
+const ID = String.raw`(?:\d{4}[a-z]?|[A-Z]{4,})-(?:[1-9]\d*|[A-Z])(?:\.\d+)*-[1-9]\d*[a-z]?`;
 /** An id, or several, at the start of a quoted string: the title of a test that runs, or the cell of a table of titles. */
 const TITLE = new RegExp(
   String.raw`(?<!(?:skip|todo|failing|xit|xtest)\()['"\x60](${ID}(?:,? (?:and )?${ID})*)(?=[\s,:'"\x60])`,

@@ -4,7 +4,12 @@ import { challenges, formatChallenge } from '../../lib/challenge.js';
 import { InsufficientScopeError, InvalidTokenError, UnauthorizedError } from '../../lib/index.js';
 import { parseChallenges } from '../support/challenge-parser.js';
 
-const context = { realm: 'api', errorUri: 'https://api.example.com/errors', errorDescription: true };
+const context: Parameters<typeof challenges>[1] = {
+  ...{ realm: 'api', errorUri: 'https://api.example.com/errors', errorDescription: true },
+  challenged: ['Bearer'],
+  tried: 'Bearer',
+  algs: undefined,
+};
 const printable = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)) });
 const name = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/);
 

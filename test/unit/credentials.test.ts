@@ -19,7 +19,12 @@ function read(parts: Parts, methods: readonly Method[] = ALL, maxLength = 100) {
   const { authorization, url = '/', body, method = 'POST' } = parts;
   const headers = { 'content-type': FORM, ...(authorization !== undefined && { authorization }) };
   const rawHeaders = Object.entries(headers).flat();
-  return readCredentials({ headers, rawHeaders, url, body, method } as unknown as Req, new Set(methods), maxLength);
+  return readCredentials(
+    { headers, rawHeaders, url, body, method } as unknown as Req,
+    new Set(methods),
+    ['Bearer'],
+    maxLength,
+  );
 }
 
 describe('readCredentials', () => {

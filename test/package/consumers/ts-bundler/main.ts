@@ -71,7 +71,7 @@ app.get('/pictures', requireScope('a', 'b'), requireAnyScope('a', 'b'), requireC
   checkScope(req, 'a');
   checkAnyScope(req, 'a', 'b');
   checkClaim(req, 'role', isEditor);
-  res.json({ tenant, subject, other, resource: found.resource.href, expires: found.expiresAt.toFixed() });
+  res.json({ tenant, subject, other, resource: found.resource.href, expires: found.expiresAt?.toFixed() });
 });
 app.use(errorHandler);
 

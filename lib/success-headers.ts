@@ -18,3 +18,14 @@ export function keepPrivate(res: ServerResponse): void {
     res.setHeader('Cache-Control', ['private', ...directives].join(', '));
   });
 }
+
+/**
+ * Gives the client a newer DPoP nonce along with the answer, which must not be served to anybody else. RFC 9449 section 8.2.
+ */
+export function sendNonce(res: ServerResponse, nonce: string): void {
+  res.setHeader('DPoP-Nonce', nonce);
+  res.appendHeader('Access-Control-Expose-Headers', 'DPoP-Nonce');
+  onHeaders(res, () => {
+    if (res.hasHeader('DPoP-Nonce')) res.setHeader('Cache-Control', 'no-store');
+  });
+}

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { ServerResponse } from 'node:http';
-import { keepPrivate } from '../../lib/query-token.js';
+import { keepPrivate } from '../../lib/success-headers.js';
 import { listen } from '../support/listen.js';
 import type { Listening } from '../support/listen.js';
 
