@@ -95,18 +95,20 @@ export function proofChecker(
 
   async function asked(id: string, client: string): Promise<boolean> {
     const failure = 'The store of used DPoP proofs failed: see "replayStore" of "dpop"';
-    const { signal, end } = timeLimit();
     try {
       const given: unknown = store.unique(id, rememberedFor, client);
-      const answer = typeof given === 'boolean' ? given : await unlessLate(signal, failure, Promise.resolve(given));
+      const answer = typeof given === 'boolean' ? given : await inTime(given, failure);
       if (typeof answer === 'boolean') return answer;
       throw new VerificationUnavailableError('"unique" of "replayStore" must answer true or false');
     } catch (error) {
       throw error instanceof VerificationUnavailableError ? error : new VerificationUnavailableError(failure);
-    } finally {
-      end();
     }
   }
+}
+
+async function inTime(given: unknown, failure: string): Promise<unknown> {
+  const { signal, end } = timeLimit();
+  return unlessLate(signal, failure, Promise.resolve(given)).finally(end);
 }
 
 /** 1. */

@@ -59,7 +59,10 @@ export function resourceServer(options: ResourceServerOptions): ResourceServer {
     const { claims } = verified;
     const nonce = await checkBinding(
       {
-        ...{ scheme, token, claims, method: req.method },
+        scheme,
+        token,
+        claims,
+        method: req.method,
         proofs: () => linesOf(req.rawHeaders, 'dpop'),
         uris: () => urisOf(req),
         certificate: () => certificateOf(req),
