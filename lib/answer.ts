@@ -4,7 +4,7 @@ import type { ChallengeContext } from './challenge.js';
 import { tell } from './diagnostics.js';
 import type { DiagnosticsEvent } from './diagnostics.js';
 import { OAuthError, UseDPoPNonceError, VerificationUnavailableError } from './errors.js';
-import type { Scheme } from './types.js';
+import type { Scheme, Seconds } from './types.js';
 
 /** What this library answers: a refusal (400, 401, 403), or that it could not find out (503). */
 export type AuthError = OAuthError | VerificationUnavailableError;
@@ -20,6 +20,8 @@ export interface Context extends ChallengeContext {
   readonly resource: string;
   readonly impliesScope: ((granted: string, required: string) => boolean) | undefined;
   readonly onError: OnError;
+  readonly clock: () => Seconds;
+  readonly clockTolerance: Seconds;
   /** A new DPoP nonce, where proofs must have one. */
   readonly issueNonce: (() => string) | undefined;
 }
@@ -48,15 +50,25 @@ export function withChallenge<T>(error: T, context: Context): T {
   return error;
 }
 
-/** Answers what a step threw: ours by `onError`, anything else by `next`. Never throws, and never lets the request pass. */
-export function refuse(thrown: unknown, context: Context, req: Request, res: Response, next: NextFunction): void {
+/**
+ * Answers what a step threw: ours by `onError`, anything else by `next`. Never throws, and never lets the request pass.
+ *
+ * @param scope What the operation needs, where the error does not say.
+ */
+export function refuse(
+  thrown: unknown,
+  context: Context,
+  req: Request,
+  res: Response,
+  next: NextFunction,
+  scope?: readonly string[],
+): void {
   if (!isAuthError(thrown)) {
     next(asError(thrown));
     return;
   }
-  // Requests that waited for the same thing got the same error, and `onError` may write on it.
-  const isShared = thrown instanceof VerificationUnavailableError;
-  const error = isShared ? new VerificationUnavailableError(thrown.reason, thrown.retryAfter) : thrown;
+  const error = forThisRequest(thrown);
+  if (scope !== undefined && error instanceof OAuthError) error.scope = scope;
   tellRefusal(error);
   if (res.headersSent) return; // somebody else has answered while we looked
   // The handler is the user's: it may throw, it may be asynchronous, which Express 4 does not look after, and it may call
@@ -71,6 +83,16 @@ export function refuse(thrown: unknown, context: Context, req: Request, res: Res
   answered.catch((bug: unknown) => {
     next(asError(bug));
   });
+}
+
+/** Requests that waited for the same thing got the same error, a hook may keep one for all, and `onError` may write on it. */
+function forThisRequest(error: AuthError): AuthError {
+  if (error instanceof VerificationUnavailableError) {
+    return new VerificationUnavailableError(error.reason, error.retryAfter);
+  }
+  const isUsed = Object.keys(error.headers).length > 0;
+  if (!isUsed) return error;
+  return Object.create(Object.getPrototypeOf(error) as object, Object.getOwnPropertyDescriptors(error)) as OAuthError;
 }
 
 /** Express takes `next(undefined)`, and `next('route')`, for "go on": a hook may throw those, and must not open the door. */

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { inspect } from 'node:util';
 import type { Context } from './answer.js';
-import type { Auth, Credentials, TokenClaims, VerifiedToken } from './types.js';
+import { actorIn } from './claims.js';
+import type { Actor, Auth, Credentials, TokenClaims, VerifiedToken } from './types.js';
 
 /** `req.auth`. It brings the context for the guards along, where no spread and no serialization reaches it. */
 class RequestAuth implements Auth {
@@ -31,6 +32,10 @@ class RequestAuth implements Auth {
     return new URL(this.#context.resource);
   }
 
+  get actor(): Actor | undefined {
+    return actorIn(this.claims);
+  }
+
   /** What JSON and the console see, without token and `resource`: `res.json(auth(req))` is easily written. */
   toJSON(): object {
     return Object.fromEntries(Object.entries(this).filter(([name]) => name !== 'token'));
@@ -50,6 +55,11 @@ class RequestAuth implements Auth {
 const ANONYMOUS = Symbol('express-oauth2-resource-server');
 // One of the two is there, and only one: a property more costs every request (Node 20).
 type MarkedRequest = IncomingMessage & { auth?: unknown; [ANONYMOUS]?: Context };
+
+/** Whether a value is what `auth(req)` gives: nobody else can make one. */
+export function isAuth(value: unknown): value is Auth {
+  return RequestAuth.contextIn(value) !== undefined;
+}
 
 /** Leaves the verified token with the request, as `req.auth`. */
 export function setAuth(req: IncomingMessage, credentials: Credentials, token: VerifiedToken, context: Context): void {

@@ -1,6 +1,4 @@
 import type { Request } from 'express';
-import { sendJson } from './answer.js';
-import type { Context, Contexts } from './answer.js';
 import type { BindingPolicy } from './binding.js';
 import { certificateReader } from './client-certificate.js';
 import { proofChecker } from './dpop.js';
@@ -11,14 +9,17 @@ import type { RequestUris } from './request-uri.js';
 import type { CommonOptions } from './resource-server-options.js';
 import type { Scheme, Seconds } from './types.js';
 
-/** How bound tokens are checked, and in which schemes refusals are answered. */
+/** How bound tokens are checked. */
 export interface Binding {
   /** The schemes that are looked at. */
   readonly schemes: readonly Scheme[];
   readonly policy: BindingPolicy;
   readonly certificateOf: (req: Request) => string | undefined;
   readonly urisOf: RequestUris;
-  readonly contexts: Contexts;
+  /** The algorithms of DPoP proofs; undefined: DPoP is not supported. */
+  readonly algs: readonly string[] | undefined;
+  /** A new DPoP nonce, where proofs must have one. */
+  readonly issueNonce: (() => string) | undefined;
 }
 
 /** @throws TypeError for mistakes in the options. */
@@ -43,26 +44,7 @@ export function bindingOf(options: CommonOptions, clock: () => Seconds, toleranc
     },
     certificateOf: clientCertificate === undefined ? () => undefined : certificateReader(clientCertificate),
     urisOf: requestUris(publicUrl),
-    contexts: contextsOf(options, {
-      algs: proofs?.algs.join(' '),
-      issueNonce: proofs?.nonce === 'required' ? () => proofs.nonces.issue() : undefined,
-    }),
-  };
-}
-
-/** Who tried a scheme is told of its error in that scheme, and of DPoP as well if it came with a bearer token. RFC 9449 section 7.2. */
-function contextsOf(options: CommonOptions, dpop: Pick<Context, 'algs' | 'issueNonce'>): Contexts {
-  const { resource, realm = resource, errorUri, errorDescription = true, impliesScope, onError = sendJson } = options;
-  const { requireBoundTokens = false, clientCertificate } = options;
-  const common = { resource, realm, errorUri, errorDescription, impliesScope, onError, algs: dpop.algs };
-  const ofDPoP: readonly Scheme[] = dpop.algs === undefined ? [] : ['DPoP'];
-  // A token that is bound to a certificate is sent as Bearer.
-  const isBearerOfUse = !requireBoundTokens || clientCertificate !== undefined;
-  const offered: readonly Scheme[] = isBearerOfUse ? ['Bearer', ...ofDPoP] : ofDPoP;
-  const { issueNonce } = dpop;
-  return {
-    none: { ...common, challenged: offered, tried: undefined, issueNonce },
-    Bearer: { ...common, challenged: ['Bearer', ...ofDPoP], tried: 'Bearer', issueNonce: undefined },
-    DPoP: { ...common, challenged: ['DPoP'], tried: 'DPoP', issueNonce },
+    algs: proofs?.algs,
+    issueNonce: proofs?.nonce === 'required' ? () => proofs.nonces.issue() : undefined,
   };
 }

@@ -30,6 +30,11 @@ export function isBound({ cnf }: TokenClaims): boolean {
   return isObject(cnf) && (cnf['jkt'] !== undefined || cnf['x5t#S256'] !== undefined);
 }
 
+/** Whether a token asks for no proof, and none is asked for here: there is nothing for `checkBinding` to do. */
+export function isPlain({ cnf }: TokenClaims, scheme: Scheme, { requireBoundTokens }: BindingPolicy): boolean {
+  return cnf === undefined && scheme === 'Bearer' && !requireBoundTokens;
+}
+
 /**
  * A token that is bound to a key is worth nothing without proof of that key, and never passes as a bearer token, whether
  * the proof is supported here or not. Whatever `cnf` names must hold. RFC 7800, RFC 9449 section 7, RFC 8705 section 3.

@@ -14,6 +14,8 @@ export interface ChallengeContext {
   readonly tried: Scheme | undefined;
   /** The algorithms of DPoP proofs, separated by spaces. RFC 9449 section 7.1. */
   readonly algs: string | undefined;
+  /** Where the metadata of this resource is, or undefined. RFC 9728 section 5.1. */
+  readonly resourceMetadata: string | undefined;
 }
 
 // RFC 9110 section 5.6.2: token = 1*tchar
@@ -26,7 +28,7 @@ const QUOTABLE = /^[\x20-\x7e]*$/;
  * section 11.6.1. There is always a parameter after the scheme: clients in use do not see a bare `Bearer`.
  */
 export function challenges(error: OAuthError, context: ChallengeContext): string[] {
-  const { realm, errorUri, errorDescription, challenged, tried, algs } = context;
+  const { realm, errorUri, errorDescription, challenged, tried, algs, resourceMetadata } = context;
   return challenged.map((scheme) => {
     const isAbout = error.code !== undefined && (tried === undefined || tried === scheme);
     return formatChallenge(scheme, {
@@ -36,6 +38,7 @@ export function challenges(error: OAuthError, context: ChallengeContext): string
       error_description: isAbout && errorDescription ? error.message : undefined,
       error_uri: isAbout ? errorUri : undefined,
       ...(isAbout || error.code === undefined ? error.params : {}),
+      resource_metadata: resourceMetadata,
     });
   });
 }

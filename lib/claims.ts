@@ -1,4 +1,5 @@
 import type { JsonObject } from './decode.js';
+import type { Actor } from './types.js';
 
 /** The value at the end of a path into claims, or undefined. Own members only: `toString` is no claim. */
 export function claimAt(claims: unknown, path: readonly string[]): unknown {
@@ -22,3 +23,14 @@ export function scopesAt(claims: JsonObject, paths: readonly (readonly string[])
     Array.isArray(value) ? value.filter((item) => typeof item === 'string') : splitScope(value),
   );
 }
+
+/**
+ * The outermost actor. Those before it are a record, and no ground for decisions; times and audience in it mean nothing.
+ * RFC 8693 section 4.1.
+ */
+export function actorIn({ act }: JsonObject): Actor | undefined {
+  if (typeof act !== 'object' || act === null || Array.isArray(act)) return undefined;
+  return Object.freeze(Object.fromEntries(Object.entries(act).filter(([name]) => !NO_IDENTITY.has(name))));
+}
+
+const NO_IDENTITY = new Set(['act', 'exp', 'nbf', 'iat', 'aud']);

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
-import type { CryptoKey, JWK, JWTHeaderParameters } from 'jose';
 import type { Fetch } from './fetch-json.js';
-import { ALGORITHMS } from './key-set.js';
-import { checkNames, checkText, show } from './options.js';
+import { checkNames, checkText } from './options.js';
+import { signingKey } from './signing-key.js';
+import type { PrivateKey, SigningKey } from './signing-key.js';
 import type { Seconds } from './types.js';
 
 /** What a request to an endpoint of the authorization server carries to say who we are. */
@@ -82,25 +81,13 @@ export interface AssertionOptions {
  */
 export function privateKeyJwt(
   clientId: string,
-  privateKey: CryptoKey | KeyObject | JWK,
+  privateKey: PrivateKey,
   options: AssertionOptions = {},
 ): ClientAuthentication {
   checkText('the client identifier of privateKeyJwt', clientId);
   checkNames('privateKeyJwt', options, ['algorithm', 'keyId', 'audience']);
-  // A CryptoKey and a KeyObject have a "type", a JWK has not. What is no object is not shown: it may be the key.
-  const given: unknown = typeof privateKey === 'object' ? privateKey : undefined;
-  const { type, ...jwk } = (given ?? {}) as Partial<JWK> & { readonly type?: string };
-  const isPrivate = type === 'private' || (type === undefined && jwk.kty !== 'oct' && jwk.d !== undefined);
-  if (!isPrivate)
-    throw new TypeError('privateKeyJwt takes the private key: a CryptoKey, a KeyObject or a JWK with "d"');
-  const { algorithm: alg = jwk.alg, keyId: kid = jwk.kid, audience } = options;
-  if (alg === undefined || !ALGORITHMS.includes(alg)) {
-    throw new TypeError(`privateKeyJwt needs an "algorithm" of ${ALGORITHMS.join(', ')}, got ${show(alg)}`);
-  }
-  if (kid !== undefined) checkText('"keyId" of privateKeyJwt', kid);
-  // jose freezes a JWK that it is given; and theirs may change.
-  const key = type === undefined ? jwk : privateKey;
-  return byAssertion(clientId, key, { alg, ...(kid !== undefined && { kid }) }, audience);
+  const { key, header } = signingKey('privateKeyJwt', privateKey, options);
+  return byAssertion(clientId, key, header, options.audience);
 }
 
 /**
@@ -116,8 +103,8 @@ export function tlsClientAuth(clientId: string, fetch: Fetch): ClientAuthenticat
 
 function byAssertion(
   clientId: string,
-  key: Parameters<SignJWT['sign']>[0],
-  header: JWTHeaderParameters,
+  key: SigningKey['key'],
+  header: SigningKey['header'],
   audience: unknown,
 ): ClientAuthentication {
   if (audience !== undefined) checkText('audience', audience);

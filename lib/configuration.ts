@@ -1,9 +1,13 @@
+import type { Contexts } from './answer.js';
 import { SERVER_OPTIONS } from './authorization-servers.js';
 import type { Defaults, GivenServer, TrustedServer } from './authorization-servers.js';
 import { bindingOf } from './binding-options.js';
 import type { Binding } from './binding-options.js';
-import { hinter } from './hints.js';
+import { contextsOf, offeredSchemes } from './contexts.js';
+import { hinter, warnOnce } from './hints.js';
 import { jwtVerifier } from './jwt.js';
+import { resourceMetadata } from './metadata.js';
+import type { ResourceMetadata } from './metadata.js';
 import { checkCount, checkNames, checkPrintable, checkSeconds, checkType, checkUrl, show } from './options.js';
 import type { CommonOptions, ResourceServerOptions } from './resource-server-options.js';
 import { TokenCache } from './token-cache.js';
@@ -14,21 +18,28 @@ import type { IntrospectAt } from './token-verifier.js';
 import { foundServers, listedServers } from './trusted-servers.js';
 import type { TrustedServers } from './trusted-servers.js';
 import type { Method, Seconds, TokenVerifier } from './types.js';
+import { VerifiedJwts } from './verified-jwts.js';
 
 /** The options, checked, with every default in its place. */
 export interface Configuration extends Binding {
+  readonly contexts: Contexts;
+  /** Undefined: it is not published. */
+  readonly metadata: ResourceMetadata | undefined;
   readonly methods: ReadonlySet<Method>;
   readonly allowMissingToken: boolean;
   readonly requireTls: boolean;
   readonly maxTokenLength: number;
   readonly acceptToken: CommonOptions['acceptToken'];
+  /** A token that was good before, and still is. */
+  readonly recall: VerifiedJwts['recall'];
   readonly verify: TokenVerifier;
   readonly servers: TrustedServers;
   readonly tokens: TokenCache;
+  readonly jwts: VerifiedJwts;
 }
 
 const COMMON_OPTIONS = (
-  'resource methods allowMissingToken requireTls dpop clientCertificate requireBoundTokens publicUrl ' +
+  'resource methods metadata allowMissingToken requireTls dpop clientCertificate requireBoundTokens publicUrl ' +
   'dangerouslyIgnoreUnknownConfirmation clockTolerance keyMaxAge maxTokenLength acceptToken ' +
   'maxCachedTokens introspectAt impliesScope realm errorUri errorDescription onError fetch clock authorizationServers'
 ).split(' ');
@@ -65,12 +76,13 @@ export function configure(options: ResourceServerOptions): Configuration {
     maxCachedTokens = DEFAULT_CACHED_TOKENS,
   } = options;
   checkUrl('resource', resource, 'https://api.example.com');
+  if (resource.includes('?')) warnOnce()('query');
   checkPrintable('realm', realm);
   if (errorUri !== undefined) checkUrl('errorUri', errorUri, 'https://api.example.com/errors');
   checkSeconds('clockTolerance', clockTolerance, 0, MAX_CLOCK_TOLERANCE);
   checkSeconds('keyMaxAge', keyMaxAge, MIN_KEY_AGE, MAX_KEY_AGE);
   checkCount('maxTokenLength', maxTokenLength);
-  checkCount('maxCachedTokens', maxCachedTokens, MAX_CACHED_TOKENS);
+  checkCount('maxCachedTokens', maxCachedTokens, MAX_CACHED_TOKENS, 0);
   for (const name of BOOLEANS) checkType(name, options[name], 'boolean');
   for (const name of ['acceptToken', 'impliesScope', 'onError', 'fetch', 'clock'] as const) {
     checkType(name, options[name], 'function');
@@ -82,17 +94,28 @@ export function configure(options: ResourceServerOptions): Configuration {
   const tokens = new TokenCache(maxCachedTokens, clock);
   const outside = { fetch, clock, maxAge: keyMaxAge };
   const servers = chooseServers(options, { terms, resource, clockTolerance, tokens, ...outside });
+  const jwts = new VerifiedJwts(maxCachedTokens, servers.find, clock, clockTolerance);
   const verifyJwt = jwtVerifier(servers.find, clock, clockTolerance, hinter(servers.issuers));
+  const methods = checkedMethods(options.methods);
+  const binding = bindingOf(options, clock, clockTolerance);
+  const metadata = resourceMetadata(options, {
+    ...{ methods, schemes: offeredSchemes(options, binding), dpopAlgs: binding.algs },
+    issuers: Array.from(servers.known(), ([issuer]) => issuer),
+  });
   return {
-    methods: checkedMethods(options.methods),
+    methods,
     allowMissingToken: options.allowMissingToken ?? false,
     requireTls: options.requireTls ?? false,
     maxTokenLength,
     acceptToken: options.acceptToken,
-    verify: tokenVerifier(verifyJwt, servers.find, checkedIntrospectAt(options.introspectAt, servers)),
+    recall: (token) => jwts.recall(token),
+    verify: tokenVerifier(verifyJwt, servers.find, checkedIntrospectAt(options.introspectAt, servers), jwts),
     servers,
     tokens,
-    ...bindingOf(options, clock, clockTolerance),
+    jwts,
+    metadata,
+    contexts: contextsOf(options, binding, { clock, resourceMetadata: metadata?.url }),
+    ...binding,
   };
 }
 

@@ -5,6 +5,9 @@ const DESCRIPTION = /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/;
 // RFC 6749 appendix A.4: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
+/** Asks for a refresh token (OpenID Connect Core section 11). No resource needs it, and none may demand it. */
+export const OFFLINE_ACCESS = 'offline_access';
+
 /** Whether `value` is one scope, as RFC 6749 section 3.3 writes it. */
 export function isScopeToken(value: unknown): value is string {
   return typeof value === 'string' && SCOPE_TOKEN.test(value);
@@ -26,6 +29,8 @@ export abstract class OAuthError extends Error {
   readonly expose = true;
   /** The scheme that was tried, where there are no credentials to tell it. */
   scheme: Scheme | undefined = undefined;
+  /** All scope that the operation needs, where that is known. RFC 6750 section 3. */
+  scope: readonly string[] = [];
   /** The challenge as a header. Filled in where the refusal meets a request, as is `body`. */
   headers: Readonly<Record<string, string | string[]>> = {};
   /** What the JSON answer says: `error` and `error_description`, or nothing. */
@@ -45,7 +50,7 @@ export abstract class OAuthError extends Error {
 
   /** Further parameters of the challenge. */
   get params(): Readonly<Record<string, string>> {
-    return {};
+    return this.scope.length > 0 ? { scope: this.scope.join(' ') } : {};
   }
 }
 
@@ -53,13 +58,9 @@ export abstract class OAuthError extends Error {
 export class UnauthorizedError extends OAuthError {
   readonly status = 401;
 
-  constructor(readonly scope: readonly string[] = []) {
+  constructor(scope: readonly string[] = []) {
     super('An access token is required');
-    checkScopeTokens(scope);
-  }
-
-  override get params(): Readonly<Record<string, string>> {
-    return this.scope.length > 0 ? { scope: this.scope.join(' ') } : {};
+    this.scope = checkedScope(scope);
   }
 }
 
@@ -97,16 +98,46 @@ export class InsufficientScopeError extends OAuthError {
   override readonly code = 'insufficient_scope';
 
   /** `scope` is all that the route needs; empty when it is no scope that is missing. */
-  constructor(
-    readonly scope: readonly string[] = [],
-    message = 'The access token lacks a required scope',
-  ) {
+  constructor(scope: readonly string[] = [], message = 'The access token lacks a required scope') {
     super(message);
-    checkScopeTokens(scope);
+    this.scope = checkedScope(scope);
+  }
+}
+
+/** The token is good, and no other would do here: there is no error code, for which clients would fetch another one. */
+export class ForbiddenError extends OAuthError {
+  readonly status = 403;
+}
+
+/** How the person must have logged in, and how long ago at most. RFC 9470 section 3. */
+export interface StepUp {
+  /** The authentication contexts that are good enough, the preferred one first: one of them must be the `acr` of the token. */
+  readonly acrValues?: readonly string[];
+  /** Longest time since the log-in (`auth_time`). */
+  readonly maxAge?: Seconds;
+}
+
+/** The token is good, but its person logged in too weakly, or too long ago: the client has them log in again. RFC 9470 section 3. */
+export class InsufficientUserAuthenticationError extends OAuthError {
+  readonly status = 401;
+  override readonly code = 'insufficient_user_authentication';
+
+  /** `scope` is all that the route needs, for a token that lacks some of that as well. */
+  constructor(
+    readonly stepUp: StepUp,
+    scope: readonly string[] = [],
+  ) {
+    super('The operation needs a stronger or a more recent log-in');
+    this.scope = checkedScope(scope);
   }
 
   override get params(): Readonly<Record<string, string>> {
-    return this.scope.length > 0 ? { scope: this.scope.join(' ') } : {};
+    const { acrValues, maxAge } = this.stepUp;
+    return {
+      ...(acrValues !== undefined && { acr_values: acrValues.join(' ') }),
+      ...(maxAge !== undefined && { max_age: String(maxAge) }),
+      ...super.params,
+    };
   }
 }
 
@@ -136,8 +167,10 @@ export class VerificationUnavailableError extends Error {
   }
 }
 
-function checkScopeTokens(scope: readonly string[]): void {
-  if (!scope.every(isScopeToken)) {
-    throw new TypeError('a scope must be printable ASCII without space, quote and backslash (RFC 6749 section 3.3)');
-  }
+function checkedScope(scope: readonly string[]): readonly string[] {
+  if (scope.every((token) => isScopeToken(token) && token !== OFFLINE_ACCESS)) return scope;
+  throw new TypeError(
+    'a scope must be printable ASCII without space, quote and backslash (RFC 6749 section 3.3), and not "offline_access", ' +
+      'which is between the client and the authorization server',
+  );
 }

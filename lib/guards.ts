@@ -1,30 +1,34 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
-import { asError, refuse, tellRefusal, withChallenge } from './answer.js';
-import type { Context } from './answer.js';
-import { auth, contextOf } from './auth.js';
 import { isBound } from './binding.js';
-import { InsufficientScopeError, InvalidTokenError, UnauthorizedError } from './errors.js';
 import { claimAt } from './claims.js';
-import { checkedScopes, show } from './options.js';
-import type { Auth } from './types.js';
+import { InsufficientScopeError, InsufficientUserAuthenticationError, InvalidTokenError } from './errors.js';
+import type { StepUp } from './errors.js';
+import { check, guard, hasScopes, hasStepUp, isTrue } from './guard.js';
+import type { Demand } from './guard.js';
+import type { Needs } from './needs.js';
+import { checkedScopes, checkedStepUp, show } from './options.js';
+import type { Actor, Auth } from './types.js';
 
 /** Whether a claim is good enough: `true`, and nothing else, lets pass. A claim that the token lacks is `undefined`. */
 export type ClaimTest = (value: unknown, auth: Auth) => boolean;
 
+/** Whether the acting party is one that may act here: `true`, and nothing else, lets pass. */
+export type ActorTest = (actor: Actor, auth: Auth) => boolean;
+
 /**
  * A guard that lets a request pass whose token has every one of `scopes`. Answers 403 `insufficient_scope` otherwise and
- * names them all; 401 to an anonymous request. RFC 6750 section 3.1, RFC 6749 section 3.3.
+ * names all that the guards of the route need; 401 to an anonymous request. RFC 6750 section 3.1, RFC 6749 section 3.3.
  *
  * @throws TypeError at construction, for no scope at all, or for one that RFC 6749 section 3.3 does not allow.
  */
 export function requireScope(...scopes: readonly string[]): RequestHandler {
-  return guard(everyScope('requireScope', scopes));
+  return guard(scope({ scopes: checkedScopes('requireScope', scopes) }));
 }
 
 /** As `requireScope`, but one of `scopes` is enough. The challenge names the first, so begin with the one to ask for. */
 export function requireAnyScope(...scopes: readonly string[]): RequestHandler {
-  return guard(anyScope('requireAnyScope', scopes));
+  return guard(scope({ scopes: checkedScopes('requireAnyScope', scopes), anyOf: true }));
 }
 
 /**
@@ -44,10 +48,34 @@ export function requireClaim(name: string | readonly string[], test: ClaimTest):
  * 401 `invalid_token` otherwise.
  */
 export function requireBoundToken(): RequestHandler {
-  return guard((auth) => {
-    if (auth === undefined) throw new UnauthorizedError();
-    if (!isBound(auth.claims)) throw new InvalidTokenError('The access token is not bound to a key');
+  return guard({
+    needs: {},
+    check: ({ claims }) => {
+      if (!isBound(claims)) throw new InvalidTokenError('The access token is not bound to a key');
+    },
   });
+}
+
+/**
+ * A guard that lets a request pass whose person logged in strongly enough (`acr` is one of `acrValues`) and recently enough
+ * (`auth_time` is at most `maxAge` seconds ago, `clockTolerance` added). Answers 401 `insufficient_user_authentication`
+ * otherwise, so that the client has the person log in again; a token without these claims is refused. RFC 9470.
+ *
+ * @throws TypeError at construction, for neither of the two, or for what cannot stand in a challenge.
+ */
+export function requireStepUp(stepUp: StepUp): RequestHandler {
+  return guard(login('requireStepUp', stepUp));
+}
+
+/**
+ * A guard that lets a request pass whose token names an acting party (`act`) that passes `test`, such as
+ * `requireActor((actor) => actor.sub === 'https://support.example.com')`. Answers 403 `insufficient_scope` otherwise.
+ * The test sees the outermost actor alone: those before it, and `may_act`, have no say. RFC 8693 sections 4.1 and 4.4.
+ *
+ * @throws TypeError at construction, for a test that is no function.
+ */
+export function requireActor(test: ActorTest): RequestHandler {
+  return guard(actor('requireActor', test));
 }
 
 /**
@@ -57,36 +85,37 @@ export function requireBoundToken(): RequestHandler {
  *   answers them rightly, and `app.use(errorHandler)` as JSON.
  */
 export function checkScope(req: IncomingMessage, ...scopes: readonly string[]): void {
-  check(req, everyScope('checkScope', scopes));
+  check(scope({ scopes: checkedScopes('checkScope', scopes) }), req);
 }
 
 /** `requireAnyScope` inside a handler. Throws as `checkScope` does. */
 export function checkAnyScope(req: IncomingMessage, ...scopes: readonly string[]): void {
-  check(req, anyScope('checkAnyScope', scopes));
+  check(scope({ scopes: checkedScopes('checkAnyScope', scopes), anyOf: true }), req);
 }
 
 /** `requireClaim` inside a handler. Throws as `checkScope` does. */
 export function checkClaim(req: IncomingMessage, name: string | readonly string[], test: ClaimTest): void {
-  check(req, claim('checkClaim', name, test));
+  check(claim('checkClaim', name, test), req);
 }
 
-/** What a guard asks of a request; throws when it does not get it. */
-type Demand = (auth: Auth | undefined, context: Context) => void;
-
-function everyScope(where: string, scopes: readonly string[]): Demand {
-  const needed = checkedScopes(where, scopes);
-  return (auth, context) => {
-    if (auth === undefined) throw new UnauthorizedError(needed);
-    if (!needed.every((scope) => hasScope(auth, scope, context))) throw new InsufficientScopeError(needed);
-  };
+/** `requireStepUp` inside a handler. @throws InsufficientUserAuthenticationError, otherwise as `checkScope` does. */
+export function checkStepUp(req: IncomingMessage, stepUp: StepUp): void {
+  check(login('checkStepUp', stepUp), req);
 }
 
-function anyScope(where: string, scopes: readonly string[]): Demand {
-  const sufficient = checkedScopes(where, scopes);
-  const first = sufficient.slice(0, 1);
-  return (auth, context) => {
-    if (auth === undefined) throw new UnauthorizedError(first);
-    if (!sufficient.some((scope) => hasScope(auth, scope, context))) throw new InsufficientScopeError(first);
+/** `requireActor` inside a handler. Throws as `checkScope` does. */
+export function checkActor(req: IncomingMessage, test: ActorTest): void {
+  check(actor('checkActor', test), req);
+}
+
+function scope(needs: Needs): Demand {
+  const { scopes = [], anyOf = false } = needs;
+  const told = anyOf ? scopes.slice(0, 1) : scopes;
+  return {
+    needs,
+    check: (auth, context) => {
+      if (!hasScopes(auth, needs, context)) throw new InsufficientScopeError(told);
+    },
   };
 }
 
@@ -98,45 +127,37 @@ function claim(where: string, name: string | readonly string[], test: ClaimTest)
       `${where} needs the name of a claim and a function, ${hint}; got ${show(name)} and ${show(test)}`,
     );
   }
-  return (auth) => {
-    if (auth === undefined) throw new UnauthorizedError();
-    const value = claimAt(auth.claims, path);
-    // Compared with true, so that the promise of an asynchronous test does not open the door.
-    if ((test(value, auth) as unknown) !== true) {
-      throw new InsufficientScopeError([], 'The access token lacks a required claim');
-    }
+  return {
+    needs: {},
+    check: (auth) => {
+      if (!isTrue(test(claimAt(auth.claims, path), auth))) {
+        throw new InsufficientScopeError([], 'The access token lacks a required claim');
+      }
+    },
   };
 }
 
-function hasScope(auth: Auth, required: string, context: Context): boolean {
-  const { impliesScope } = context;
-  if (auth.scopes.includes(required)) return true;
-  return (
-    impliesScope !== undefined && auth.scopes.some((granted) => (impliesScope(granted, required) as unknown) === true)
-  );
-}
-
-function guard(demand: Demand): RequestHandler {
-  return function oauth2Guard(req, res, next) {
-    let context: Context | undefined;
-    try {
-      context = contextOf(req);
-      demand(auth.optional(req), context);
-    } catch (error) {
-      if (context === undefined) next(error);
-      else refuse(error, context, req, res, next);
-      return;
-    }
-    next(); // outside the try: what the handler throws is not ours
+function login(where: string, stepUp: StepUp): Demand {
+  const wanted = checkedStepUp(where, stepUp);
+  return {
+    needs: { stepUp: wanted },
+    check: (auth, context) => {
+      if (!hasStepUp(auth, wanted, context)) throw new InsufficientUserAuthenticationError(wanted);
+    },
   };
 }
 
-function check(req: IncomingMessage, demand: Demand): void {
-  const context = contextOf(req);
-  try {
-    demand(auth.optional(req), context);
-  } catch (error) {
-    tellRefusal(error);
-    throw withChallenge(asError(error), context);
+function actor(where: string, test: ActorTest): Demand {
+  if (typeof test !== 'function') {
+    throw new TypeError(`${where} needs a function, such as (actor) => actor.sub === 'support'; got ${show(test)}`);
   }
+  return {
+    needs: {},
+    check: (auth) => {
+      const { actor } = auth;
+      if (actor === undefined || !isTrue(test(actor, auth))) {
+        throw new InsufficientScopeError([], 'The access token names no acting party that is allowed here');
+      }
+    },
+  };
 }

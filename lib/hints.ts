@@ -23,6 +23,8 @@ const HINTS = {
   publicUrl:
     'A DPoP proof that fits its token names another address than this resource has: set "publicUrl" to the URL that clients ' +
     'use (default: the origin of "resource")',
+  query:
+    'The "resource" has a query, which RFC 9728 section 1.2 advises against: give this API an identifier without one',
   untyped:
     'A token that is active at its authorization server was refused, because the answer has neither token_type nor token_use ' +
     'nor aud: it may be a refresh token. If access tokens have none of them there, set "acceptUntyped" of "introspection"',

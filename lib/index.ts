@@ -2,6 +2,8 @@ export { problemDetails } from './answer.js';
 export type { AuthError, OnError } from './answer.js';
 export { auth } from './auth.js';
 export type { AuthorizationServer, KeyLocation } from './authorization-servers.js';
+export { checkAuthorizationDetails, requireAuthorizationDetails } from './authorization-details.js';
+export type { AuthorizationDetail, DetailTest } from './authorization-details.js';
 export { bearerToken } from './bearer-authentication.js';
 export type { OwnToken } from './bearer-authentication.js';
 export {
@@ -18,7 +20,9 @@ export type { DPoPOptions } from './dpop-options.js';
 export type { ReplayStore } from './dpop-replay.js';
 export { errorHandler } from './error-handler.js';
 export {
+  ForbiddenError,
   InsufficientScopeError,
+  InsufficientUserAuthenticationError,
   InvalidDPoPProofError,
   InvalidRequestError,
   InvalidTokenError,
@@ -27,19 +31,25 @@ export {
   UseDPoPNonceError,
   VerificationUnavailableError,
 } from './errors.js';
+export type { StepUp } from './errors.js';
 export type { Fetch } from './fetch-json.js';
 export {
+  checkActor,
   checkAnyScope,
   checkClaim,
   checkScope,
+  checkStepUp,
+  requireActor,
   requireAnyScope,
   requireBoundToken,
   requireClaim,
   requireScope,
+  requireStepUp,
 } from './guards.js';
-export type { ClaimTest } from './guards.js';
+export type { ActorTest, ClaimTest } from './guards.js';
 export type { IntrospectionOptions, SignedAnswers } from './introspection-options.js';
 export type { CachedKeys, KeyCache } from './key-cache.js';
+export type { MetadataOptions, ResourceTexts, SignedMetadata } from './metadata-options.js';
 export type { PublicUrl } from './request-uri.js';
 export { resourceServer } from './resource-server.js';
 export type { ResourceServer } from './resource-server.js';
@@ -49,7 +59,9 @@ export type {
   ResourceServerOptions,
   SeveralAuthorizationServers,
 } from './resource-server-options.js';
+export type { PrivateKey } from './signing-key.js';
 export type { TokenTerms } from './token-terms.js';
 export type { SelectIntrospection } from './token-verifier.js';
 export type { FindAuthorizationServer } from './trusted-servers.js';
-export type { Auth, Method, Scheme, Seconds, TokenClaims } from './types.js';
+export type { UpgradeHandler, UpgradeListener, UpgradeOptions } from './upgrade.js';
+export type { Actor, Auth, Method, Scheme, Seconds, TokenClaims } from './types.js';

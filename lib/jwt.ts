@@ -4,6 +4,7 @@ import type { Jwt } from './decode.js';
 import { InvalidTokenError } from './errors.js';
 import type { Hinter } from './hints.js';
 import { ALGORITHMS } from './key-set.js';
+import type { KeySet } from './key-set.js';
 import type { KeySource } from './keys.js';
 import { checkSignature, NO_KEY } from './signature.js';
 import type { Terms } from './token-terms.js';
@@ -23,8 +24,15 @@ export type ServerFinder<Server extends JwtServer = JwtServer> = (
   issuer: unknown,
 ) => Server | undefined | Promise<Server | undefined>;
 
+/** A good token, and what makes it one for as long as it stays the same: the server that is trusted, and its keys. */
+export interface VerifiedJwt {
+  readonly token: VerifiedToken;
+  readonly server: JwtServer;
+  readonly keys: KeySet;
+}
+
 /** Checks one token. `jwt` is what `decodeJwt` made of it, where somebody has looked already. */
-export type JwtVerifier = (token: string, jwt?: Jwt) => Promise<VerifiedToken>;
+export type JwtVerifier = (token: string, jwt?: Jwt) => Promise<VerifiedJwt>;
 
 /**
  * Verifies JWT access tokens. RFC 9068 section 4, RFC 8725.
@@ -53,8 +61,8 @@ export function jwtVerifier(
       checkTimes(claims, clock(), clockTolerance, terms);
       checkAudience(claims, terms);
       checkRequired(claims, terms);
-      await checkSignature(token, alg, kid, keys);
-      return verifiedToken(claims, terms);
+      const set = await checkSignature(token, alg, kid, keys);
+      return { token: verifiedToken(claims, terms), server, keys: set };
     } catch (error) {
       if (error instanceof InvalidTokenError) hint(header, claims, server?.terms, clock());
       throw error;

@@ -27,10 +27,13 @@ const MAX_CANDIDATES = 16;
 /** The keys of one JWK Set that may verify signatures, each imported once. RFC 7517 section 5. */
 export class KeySet {
   readonly jwks: readonly JWK[];
-  readonly #found = new Map<string, Promise<readonly CryptoKey[]>>();
+  readonly #byKid: ReadonlyMap<unknown, readonly JWK[]>;
+  /** Imported once, by algorithm and `kid`. */
+  readonly #found = new Map<string, Keys | Promise<Keys>>();
 
   constructor(keys: readonly unknown[]) {
     this.jwks = keys.filter(isPublicKey).filter(isForSignatures);
+    this.#byKid = byKid(this.jwks);
   }
 
   /** Whether at least one of the keys can verify anything. */
@@ -42,17 +45,34 @@ export class KeySet {
   }
 
   /** The keys that fit a token's `alg` and `kid`; without `kid` every key of the algorithm. Unusable keys are left out. */
-  candidates(alg: string, kid: string | undefined): Promise<readonly CryptoKey[]> {
+  candidates(alg: string, kid: string | undefined): Keys | Promise<Keys> {
     const memo = kid === undefined ? alg : `${alg} ${kid}`;
-    let found = this.#found.get(memo);
-    if (found === undefined) {
-      const fitting = this.jwks.filter((jwk) => fits(jwk, alg) && (kid === undefined || jwk.kid === kid));
-      if (fitting.length === 0) return Promise.resolve([]); // not remembered: unknown kids must cost no memory
-      found = importAll(fitting.slice(0, MAX_CANDIDATES), alg);
-      this.#found.set(memo, found);
-    }
-    return found;
+    return this.#found.get(memo) ?? this.#import(memo, alg, kid);
   }
+
+  #import(memo: string, alg: string, kid: string | undefined): Keys | Promise<Keys> {
+    const named = kid === undefined ? this.jwks : (this.#byKid.get(kid) ?? []);
+    const fitting = named.filter((jwk) => fits(jwk, alg));
+    if (fitting.length === 0) return []; // not remembered: unknown kids must cost no memory
+    const imported = importAll(fitting.slice(0, MAX_CANDIDATES), alg).then((keys) => {
+      this.#found.set(memo, keys);
+      return keys;
+    });
+    this.#found.set(memo, imported);
+    return imported;
+  }
+}
+
+type Keys = readonly CryptoKey[];
+
+function byKid(jwks: readonly JWK[]): ReadonlyMap<unknown, readonly JWK[]> {
+  const found = new Map<unknown, JWK[]>();
+  for (const jwk of jwks) {
+    const same = found.get(jwk.kid);
+    if (same === undefined) found.set(jwk.kid, [jwk]);
+    else same.push(jwk);
+  }
+  return found;
 }
 
 /** A JWK without secrets. Private and symmetric keys have no place in a published set (OpenID Connect Discovery 3). */

@@ -1,4 +1,4 @@
-import type { CryptoKey } from 'jose';
+import { isDeepStrictEqual } from 'node:util';
 import { tell } from './diagnostics.js';
 import { discover, placeIn } from './discovery.js';
 import type { Metadata, Place } from './discovery.js';
@@ -20,14 +20,12 @@ const COOLDOWN: Seconds = 30;
 /** A set that is younger was fetched for this very token. */
 const JUST_NOW: Seconds = 1;
 
-type Keys = readonly CryptoKey[];
-
 /** The keys of one authorization server. All throw `VerificationUnavailableError` when they cannot find out. */
 export interface KeySource {
-  /** The keys that may have signed a token with this `alg` and `kid`. */
-  find(alg: string, kid: string | undefined): Promise<Keys>;
-  /** The same from a newer set, for a token that no key at hand explains; from the set at hand when it is too early to ask again. */
-  findNewer(alg: string, kid: string | undefined): Promise<Keys>;
+  /** The set of now. As long as its keys stay the same it is the same object. */
+  readonly current: () => KeySet | Promise<KeySet>;
+  /** A newer set, for a token that no key at hand explains; the one at hand when it is too early to ask again. */
+  readonly newer: () => Promise<KeySet | undefined>;
   /** The fetched set; undefined where it came with the options. */
   readonly kept?: Kept<KeySet>;
 }
@@ -43,7 +41,7 @@ export interface Outside {
 /** Keys that were given with the options: nothing is fetched, and there are no newer ones. */
 export function localKeys(jwks: readonly unknown[]): KeySource {
   const set = new KeySet(jwks);
-  return { find: (alg, kid) => set.candidates(alg, kid), findNewer: (alg, kid) => set.candidates(alg, kid) };
+  return { current: () => set, newer: () => Promise.resolve(set) };
 }
 
 /** Keys at a place that the options name. */
@@ -79,21 +77,27 @@ export function discoveredKeys(issuer: string, metadata: Kept<Metadata>, outside
 }
 
 function remoteKeys(issuer: string, load: () => Promise<Fetched<KeySet>>, { clock, maxAge }: Outside): KeySource {
-  const kept = new Kept<KeySet>(load, clock, maxAge, reporter('keys', issuer));
+  const loadUnlessSame = async () => {
+    const { value, freshFor } = await load();
+    const before = kept.snapshot?.value;
+    // Tokens that were verified with a key of the set stay verified for as long as the set is the same object.
+    return { value: before !== undefined && isDeepStrictEqual(before.jwks, value.jwks) ? before : value, freshFor };
+  };
+  const kept = new Kept<KeySet>(loadUnlessSame, clock, maxAge, reporter('keys', issuer));
   /** When the set was last fetched for a key that it did not have. */
   let lookedFor: Seconds = -Infinity;
   return {
     kept,
-    find: async (alg, kid) => (await kept.get()).candidates(alg, kid),
-    findNewer: async (alg, kid) => {
+    current: () => kept.get(),
+    newer: async () => {
       // One such fetch in a cooldown, whoever asks: forged key ids cost the authorization server no more than an honest one.
       const now = clock();
       const isTooEarly = kept.age() < JUST_NOW || (now >= lookedFor && now - lookedFor < COOLDOWN);
-      // Not always the set that find() saw: another token may have brought a newer one meanwhile.
-      if (isTooEarly) return kept.snapshot?.value.candidates(alg, kid) ?? [];
+      // Not always the set that current() gave: another token may have brought a newer one meanwhile.
+      if (isTooEarly) return kept.snapshot?.value;
       const set = await kept.refresh();
       lookedFor = now; // a failure has a pause of its own
-      return set.candidates(alg, kid);
+      return set;
     },
   };
 }

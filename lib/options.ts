@@ -1,4 +1,5 @@
-import { isScopeToken } from './errors.js';
+import { isScopeToken, OFFLINE_ACCESS } from './errors.js';
+import type { StepUp } from './errors.js';
 
 // What the same thing is called elsewhere, so that a stranger is told our word for it.
 const ELSEWHERE: Readonly<Record<string, string>> = {
@@ -66,10 +67,10 @@ export function checkSeconds(name: string, value: unknown, min: number, max: num
   }
 }
 
-/** @throws TypeError unless `value` is a whole number from 1 to `max`. */
-export function checkCount(name: string, value: unknown, max = Infinity): void {
-  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= max) return;
-  const bound = max === Infinity ? '1 or more' : `from 1 to ${String(max)}`;
+/** @throws TypeError unless `value` is a whole number from `min` to `max`. */
+export function checkCount(name: string, value: unknown, max = Infinity, min = 1): void {
+  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return;
+  const bound = max === Infinity ? `${String(min)} or more` : `from ${String(min)} to ${String(max)}`;
   throw new TypeError(`"${name}" must be a whole number, ${bound}, got ${show(value)}`);
 }
 
@@ -105,11 +106,45 @@ export function isSecureUrl(url: URL): boolean {
 export function checkedScopes(where: string, scopes: readonly unknown[]): readonly string[] {
   if (scopes.length === 0) throw new TypeError(`${where} needs at least one scope, such as ${where}("pictures:read")`);
   for (const scope of scopes) {
+    if (scope === OFFLINE_ACCESS) {
+      throw new TypeError(
+        `${where} got "offline_access", which is between client and authorization server: leave it out`,
+      );
+    }
     if (isScopeToken(scope)) continue;
     const hint = typeof scope === 'string' && scope.includes(' ') ? ': pass each scope as an argument of its own' : '';
     throw new TypeError(`${where} got ${show(scope)}, which is not a scope of RFC 6749 section 3.3${hint}`);
   }
   return [...new Set(scopes as readonly string[])];
+}
+
+/** What a guard was given of a log-in, as a copy. @throws TypeError for what cannot stand in a challenge (RFC 9470 section 3). */
+export function checkedStepUp(where: string, stepUp: unknown): StepUp {
+  checkNames(where, stepUp, ['acrValues', 'maxAge']);
+  const { acrValues, maxAge } = stepUp as { readonly acrValues?: unknown; readonly maxAge?: unknown };
+  if (acrValues === undefined && maxAge === undefined) {
+    throw new TypeError(`${where} needs "acrValues", "maxAge" or both, such as { maxAge: 300 }`);
+  }
+  if (
+    acrValues !== undefined &&
+    !(
+      Array.isArray(acrValues) &&
+      acrValues.length > 0 &&
+      !acrValues.includes(undefined) &&
+      acrValues.every(isScopeToken)
+    )
+  ) {
+    throw new TypeError(
+      `"acrValues" of ${where} must be a list such as ['urn:example:mfa'], without spaces, got ${show(acrValues)}`,
+    );
+  }
+  if (maxAge !== undefined && !(Number.isSafeInteger(maxAge) && (maxAge as number) >= 0)) {
+    throw new TypeError(`"maxAge" of ${where} must be a whole number of seconds, 0 or more, got ${show(maxAge)}`);
+  }
+  return {
+    ...(acrValues !== undefined && { acrValues: [...acrValues] as string[] }),
+    ...(maxAge !== undefined && { maxAge: maxAge as number }),
+  };
 }
 
 function nearest(name: string, known: readonly string[]): string | undefined {

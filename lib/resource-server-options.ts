@@ -4,6 +4,7 @@ import type { ClientCertificate } from './client-certificate.js';
 import type { DPoPOptions } from './dpop-options.js';
 import type { Fetch } from './fetch-json.js';
 import type { IntrospectionOptions } from './introspection-options.js';
+import type { MetadataOptions } from './metadata-options.js';
 import type { PublicUrl } from './request-uri.js';
 import type { SelectIntrospection } from './token-verifier.js';
 import type { TokenTerms } from './token-terms.js';
@@ -36,6 +37,11 @@ export interface CommonOptions extends Omit<TokenTerms, 'issuerAliases'> {
    * of the request. For the address in DPoP proofs. Default: the origin of `resource`.
    */
   readonly publicUrl?: PublicUrl;
+  /**
+   * Publishes where clients get tokens for this API (RFC 9728), at `/.well-known/oauth-protected-resource` and the path of
+   * `resource`, and has every challenge point there; `true` for the defaults. Default: not published.
+   */
+  readonly metadata?: true | MetadataOptions;
   /** How far the clocks may differ when `exp` and `nbf` are checked, at most 300. Default: 0. RFC 7519 section 4.1.4. */
   readonly clockTolerance?: Seconds;
   /** Longest use of keys and metadata that cannot be refreshed (the server is down). 60 to 2592000. Default: 86400. */

@@ -1,17 +1,16 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { refuse } from './answer.js';
-import { isAuthenticated, setAnonymous, setAuth } from './auth.js';
-import { checkBinding } from './binding.js';
+import type { Context } from './answer.js';
+import { setAnonymous } from './auth.js';
+import { authenticator } from './authenticate.js';
 import { configure } from './configuration.js';
-import { readCredentials } from './credentials.js';
-import { InvalidRequestError, InvalidTokenError, OAuthError, UnauthorizedError } from './errors.js';
-import { carriesForm, readForm } from './form-body.js';
-import { linesOf } from './header-lines.js';
+import { InvalidTokenError, OAuthError, UnauthorizedError } from './errors.js';
 import { exportKeys, importKeys } from './key-cache.js';
 import type { KeyCache } from './key-cache.js';
+import { marked, neededScopes, needsAhead } from './needs.js';
 import type { ResourceServerOptions } from './resource-server-options.js';
-import { keepPrivate, sendNonce } from './success-headers.js';
-import type { Credentials } from './types.js';
+import { upgradeListener } from './upgrade.js';
+import type { UpgradeHandler, UpgradeListener, UpgradeOptions } from './upgrade.js';
 
 /** The middleware, with what an operator may want of its keys. */
 export interface ResourceServer extends RequestHandler {
@@ -28,6 +27,16 @@ export interface ResourceServer extends RequestHandler {
   invalidate(token: string): void;
   /** The fetched keys as JSON, for `importKeys` in another process. */
   exportKeys(): KeyCache;
+  /**
+   * Serves the metadata document (RFC 9728) and passes everything else on: `app.use(api.metadata())`, for a middleware that is
+   * itself mounted on a path. At the root it serves its document by itself. @throws TypeError without the option `metadata`.
+   */
+  metadata(): RequestHandler;
+  /**
+   * A listener for `server.on('upgrade', …)`: `handler` runs for requests with a good token, WebSockets for example; anything
+   * else is answered on the socket as over HTTP. @throws TypeError for mistakes in the options.
+   */
+  upgrade(handler: UpgradeHandler, options?: UpgradeOptions): UpgradeListener;
   /** Takes over keys of another process. Whoever can write them can mint tokens. @throws TypeError for anything else. */
   importKeys(cache: KeyCache): void;
 }
@@ -41,60 +50,67 @@ export interface ResourceServer extends RequestHandler {
  * @throws TypeError at construction, for mistakes in the options.
  */
 export function resourceServer(options: ResourceServerOptions): ResourceServer {
-  const { methods, schemes, maxTokenLength, allowMissingToken, requireTls, acceptToken, verify, ...configured } =
-    configure(options);
-  const { servers, tokens, policy, certificateOf, urisOf, contexts } = configured;
+  const configured = configure(options);
+  const { servers, tokens, jwts, contexts, metadata } = configured;
+  const { receive, present, authenticate } = authenticator(configured);
 
-  async function present(req: Request, res: Response): Promise<Credentials | undefined> {
-    if (methods.has('body') && carriesForm(req)) await readForm(req, res);
-    const credentials = readCredentials(req, methods, schemes, maxTokenLength);
-    if (credentials === undefined && !allowMissingToken) throw new UnauthorizedError();
-    return credentials;
-  }
-
-  async function authenticate(req: Request, res: Response, credentials: Credentials): Promise<void> {
-    const { token, scheme, method } = credentials;
-    if (requireTls && !req.secure) throw new InvalidRequestError('An access token must be sent over TLS');
-    const verified = await verify(token);
-    const { claims } = verified;
-    const nonce = await checkBinding(
-      {
-        scheme,
-        token,
-        claims,
-        method: req.method,
-        proofs: () => linesOf(req.rawHeaders, 'dpop'),
-        uris: () => urisOf(req),
-        certificate: () => certificateOf(req),
-      },
-      policy,
-    );
-    // Compared with true, so that a hook that answers nothing refuses.
-    if (acceptToken !== undefined && ((await acceptToken(claims)) as unknown) !== true) {
-      throw new InvalidTokenError('The access token is not accepted here');
+  const middleware = function resourceServer(
+    req: Request,
+    res: Response,
+    next: NextFunction,
+  ): Promise<void> | undefined {
+    if (metadata?.isAskedFor(req) === true) {
+      metadata.answer(req, res, next);
+      return undefined;
     }
-    if (method === 'query') keepPrivate(res);
-    if (nonce !== undefined) sendNonce(res, nonce);
-    setAuth(req, credentials, verified, contexts[scheme]);
-  }
+    const received = receive(req, res);
+    if (received === undefined) return decide(req, res, next);
+    return received.then(
+      () => decide(req, res, next),
+      (error: unknown) => {
+        answer(error, contexts.none, req, res, next);
+      },
+    );
+  };
 
-  const middleware: RequestHandler = async function resourceServer(req, res, next) {
+  /** Without a promise where nothing has to be waited for: a turn of the event loop would cost more than all the rest. */
+  function decide(req: Request, res: Response, next: NextFunction): Promise<void> | undefined {
     let context = contexts.none;
+    let pending: Promise<void> | undefined;
     try {
-      const credentials = await present(req, res);
+      const credentials = present(req);
       if (credentials === undefined) setAnonymous(req, context);
       else {
         context = contexts[credentials.scheme];
-        // Mounted twice, for the application and for a router: a proof is good for one use, and this is the same one.
-        if (!isAuthenticated(req, credentials, context)) await authenticate(req, res, credentials);
+        pending = authenticate(req, res, credentials);
       }
     } catch (error) {
-      const tried = error instanceof OAuthError ? error.scheme : undefined;
-      refuse(error, tried === undefined ? context : contexts[tried], req, res, next);
-      return;
+      answer(error, context, req, res, next);
+      return undefined;
+    }
+    if (pending !== undefined) {
+      return pending.then(
+        () => {
+          next();
+        },
+        (error: unknown) => {
+          answer(error, context, req, res, next);
+        },
+      );
     }
     next(); // outside the try: what the handler throws is not ours
-  };
+    return undefined;
+  }
+
+  function answer(error: unknown, context: Context, req: Request, res: Response, next: NextFunction): void {
+    const tried = error instanceof OAuthError ? error.scheme : undefined;
+    // The client that gets a token next is told what for. RFC 6750 section 3.
+    const isForToken = error instanceof UnauthorizedError || error instanceof InvalidTokenError;
+    const scope = isForToken ? neededScopes(needsAhead(req)) : undefined;
+    refuse(error, tried === undefined ? context : contexts[tried], req, res, next, scope);
+  }
+
+  marked(middleware, { isResourceServer: true });
 
   return Object.assign(middleware, {
     ready: async () => {
@@ -112,10 +128,18 @@ export function resourceServer(options: ResourceServerOptions): ResourceServer {
       }
       servers.purge();
       tokens.clear();
+      jwts.clear();
     },
     invalidate: (token: string) => {
+      jwts.forget(token);
       for (const [, { introspection }] of servers.known()) introspection?.forget(token);
     },
+    metadata: () => {
+      if (metadata !== undefined) return metadata.handler;
+      throw new TypeError('metadata() needs the option "metadata" of resourceServer: set it to true');
+    },
+    upgrade: (handler: UpgradeHandler, given: UpgradeOptions = {}) =>
+      upgradeListener(decide, contexts.none, handler, given), // there is no document to be had by an upgrade
     exportKeys: () => exportKeys(servers),
     importKeys: (cache: KeyCache) => {
       importKeys(servers, cache);

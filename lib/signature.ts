@@ -1,6 +1,7 @@
 import { compactVerify, errors } from 'jose';
 import type { CryptoKey } from 'jose';
 import { InvalidTokenError } from './errors.js';
+import type { KeySet } from './key-set.js';
 import type { KeySource } from './keys.js';
 
 /** The key is unknown to the issuer: also for a `kid` that is no string. */
@@ -8,7 +9,7 @@ export const NO_KEY = 'The access token is signed with a key that its issuer doe
 const BAD_SIGNATURE = 'The access token has a wrong signature';
 
 /**
- * The signature of a compact JWS is by a key of its issuer. RFC 7515 section 5.2.
+ * The signature of a compact JWS is by a key of its issuer. RFC 7515 section 5.2. Gives the set that has the key.
  * A key that is not at hand, or that does not fit, may be a new one: the issuer is asked, but not too often.
  *
  * @throws InvalidTokenError when it is not.
@@ -18,12 +19,13 @@ export async function checkSignature(
   alg: string,
   kid: string | undefined,
   keys: KeySource,
-): Promise<void> {
-  const atHand = await keys.find(alg, kid);
-  if (await isSignedByAny(atHand, token, alg)) return;
-  const newer = await keys.findNewer(alg, kid);
-  if (newer !== atHand && (await isSignedByAny(newer, token, alg))) return;
-  throw new InvalidTokenError(newer.length === 0 ? NO_KEY : BAD_SIGNATURE);
+): Promise<KeySet> {
+  const atHand = await keys.current();
+  if (await isSignedByAny(await atHand.candidates(alg, kid), token, alg)) return atHand;
+  const newer = await keys.newer();
+  const candidates = (await newer?.candidates(alg, kid)) ?? [];
+  if (newer !== undefined && newer !== atHand && (await isSignedByAny(candidates, token, alg))) return newer;
+  throw new InvalidTokenError(candidates.length === 0 ? NO_KEY : BAD_SIGNATURE);
 }
 
 async function isSignedByAny(keys: readonly CryptoKey[], token: string, alg: string): Promise<boolean> {

@@ -47,15 +47,17 @@ const MAX_BAD = 10_000;
  * The times in a token are not checked here, but for `exp`, beyond which a verdict is not used again.
  */
 export class TokenCache {
+  readonly #max: number;
   readonly #good: LRUCache<string, Entry<VerifiedToken>>;
   readonly #bad = new LRUCache<string, Entry<Refused>>({ max: MAX_BAD });
   readonly #pending = new Map<string, Promise<Verdict>>();
   readonly #clock: () => Seconds;
   #servers = 0;
 
-  /** @param max Most good tokens remembered; the longest unused is forgotten first. */
+  /** @param max Most good tokens remembered, 0 for none; the longest unused is forgotten first. */
   constructor(max: number, clock: () => Seconds) {
-    this.#good = new LRUCache({ max });
+    this.#max = max;
+    this.#good = new LRUCache({ max: Math.max(1, max) });
     this.#clock = clock;
   }
 
@@ -112,7 +114,8 @@ export class TokenCache {
     }
     this.#bad.delete(key);
     const { exp = Infinity } = verdict.claims;
-    if (good > 0) this.#good.set(key, { verdict, since, until: since + good, expires: exp + tolerance });
+    if (good > 0 && this.#max > 0)
+      this.#good.set(key, { verdict, since, until: since + good, expires: exp + tolerance });
   }
 
   /** What is remembered, unless it seems to come from the future: a clock that was put back makes nothing younger. */

@@ -9,6 +9,7 @@ import type { JwtVerifier, ServerFinder } from './jwt.js';
 import { SIGNED_ANSWER } from './signed-answer.js';
 import { mediaType } from './token-terms.js';
 import type { TokenVerifier, VerifiedToken } from './types.js';
+import type { VerifiedJwts } from './verified-jwts.js';
 
 /**
  * The issuers to ask about a token that names none that is trusted, in this order; none: it is refused. Each sees the token,
@@ -28,6 +29,7 @@ export function tokenVerifier(
   verifyJwt: JwtVerifier,
   find: ServerFinder<TrustedServer>,
   introspectAt: IntrospectAt,
+  jwts: VerifiedJwts,
 ): TokenVerifier {
   async function unnamed(token: string, jwt: Jwt | undefined): Promise<readonly TrustedServer[]> {
     if (typeof introspectAt !== 'function') return jwt?.claims['iss'] === undefined ? introspectAt : [];
@@ -42,14 +44,20 @@ export function tokenVerifier(
     throw new Error('"introspectAt" returned an issuer that is not trusted, or has no "introspection"');
   }
 
+  async function bySignature(token: string, jwt: Jwt | undefined): Promise<VerifiedToken> {
+    const verified = await verifyJwt(token, jwt);
+    jwts.keep(token, verified);
+    return verified.token;
+  }
+
   return async (token) => {
     const jwt = readJwt(token);
     const named = jwt && (await find(jwt.claims['iss']));
-    if (named !== undefined && (named.introspection?.jwtLocally ?? true)) return verifyJwt(token, jwt);
+    if (named !== undefined && (named.introspection?.jwtLocally ?? true)) return bySignature(token, jwt);
     const servers = named === undefined ? await unnamed(token, jwt) : [named];
     if (servers.length > 0) return introspected(token, jwt, servers);
     if (jwt === undefined && typeof introspectAt === 'function') throw new InvalidTokenError(INACTIVE); // nobody's token
-    return verifyJwt(token, jwt); // refused there, in the right words
+    return bySignature(token, jwt); // refused there, in the right words
   };
 }
 

@@ -38,6 +38,19 @@ export interface TokenClaims {
   readonly nbf?: Seconds;
   /** Granted scope, space-delimited (RFC 8693 section 4.2). `auth(req).scopes` has it as a list. */
   readonly scope?: unknown;
+  /** Authentication context: how the person logged in. RFC 9470 section 6. */
+  readonly acr?: unknown;
+  /** When the person logged in, in seconds since 1970. RFC 9470 section 6. */
+  readonly auth_time?: unknown;
+  /** The party that acts for the subject. `auth(req).actor` has the outermost alone. RFC 8693 section 4.1. */
+  readonly act?: unknown;
+}
+
+/** Who acts for the subject of a token: claims that say who it is. RFC 8693 section 4.1. */
+export interface Actor {
+  readonly [name: string]: unknown;
+  readonly sub?: string;
+  readonly iss?: string;
 }
 
 /** What was found out about an access token: all that requests with the same token have in common. Deeply frozen. */
@@ -68,6 +81,8 @@ export interface Auth<Claims extends object = object> {
   readonly issuer: string;
   /** `exp`: expiry, in seconds since 1970. Only an introspected token may have none. */
   readonly expiresAt?: Seconds;
+  /** `act`: who acts for the subject; undefined: the subject itself. Earlier actors of a chain are in `claims.act` only. */
+  readonly actor?: Actor | undefined;
   /** This API: the `resource` of `resourceServer()`. A new object at each reading. */
   readonly resource: URL;
 }

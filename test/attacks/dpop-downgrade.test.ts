@@ -119,8 +119,9 @@ describe('a bound token as a bearer token', () => {
       app.get('/write', requireScope('nobody:has'), (_req, res) => void res.json({}));
     });
     const token = at.as.mint({ cnf: { jkt: key.jkt } });
-    for (const path of ['/bound', '/claim', '/scoped', '/write']) {
-      await expectRefused(at, bearer(token), both, path);
+    for (const [path, scope] of [['/bound'], ['/claim'], ['/scoped', 'read'], ['/write', 'nobody:has']] as const) {
+      const named = scope === undefined ? both : both.replace('", DPoP', `", scope="${scope}", DPoP`);
+      await expectRefused(at, bearer(token), named, path);
       if (path !== '/write') await expectAccepted(at, proven(token, path), path);
     }
     const guarded = async (headers: Headers, path: string) => {

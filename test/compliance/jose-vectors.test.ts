@@ -42,7 +42,9 @@ describe('published keys', () => {
     const verify = verifierOf([withoutSecrets(jwk)], [alg]);
     const claims = validClaims(ISSUER, API);
     const token = signJwt({ typ: 'at+jwt', alg }, claims, key);
-    await expect(verify(token)).resolves.toEqual({ claims, scopes: ['read', 'write'], clientId: 'editor' });
+    await expect(verify(token)).resolves.toMatchObject({
+      token: { claims, scopes: ['read', 'write'], clientId: 'editor' },
+    });
     const [head, , signature] = token.split('.');
     await expect(verify([head, base64url({ ...claims, sub: 'bob' }), signature].join('.'))).rejects.toThrow(
       SAYS.signature,
@@ -74,15 +76,15 @@ describe('published keys', () => {
 
   test('7517-4.2-1 of the keys of RFC 7517 A.1 that for encryption verifies nothing', async () => {
     const set = new KeySet([withoutSecrets(rfc7517A2.ec), withoutSecrets(rfc7517A2.rsa)]);
-    await expect(set.candidates('ES256', '1')).resolves.toEqual([]);
-    await expect(set.candidates('RS256', '2011-04-29')).resolves.toHaveLength(1);
+    expect(await set.candidates('ES256', '1')).toEqual([]);
+    expect(await set.candidates('RS256', '2011-04-29')).toHaveLength(1);
   });
 
   test('OIDCD-3-1 the private and symmetric keys of RFC 7517 A.2 and A.3 have no place in a set', async () => {
     const set = new KeySet([rfc7517A2.ec, rfc7517A2.rsa, ...rfc7517A3]);
-    await expect(set.candidates('ES256', undefined)).resolves.toEqual([]);
-    await expect(set.candidates('RS256', undefined)).resolves.toEqual([]);
-    await expect(set.candidates('HS256', undefined)).resolves.toEqual([]);
+    expect(await set.candidates('ES256', undefined)).toEqual([]);
+    expect(await set.candidates('RS256', undefined)).toEqual([]);
+    expect(await set.candidates('HS256', undefined)).toEqual([]);
   });
 });
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const NAME = 'express-oauth2-resource-server';
 /** The entries in `exports` that hold code. */
-export const ENTRIES = ['index', 'issuers', 'proxies', 'typed-request'];
+export const ENTRIES = ['index', 'issuers', 'mcp', 'proxies', 'typed-request'];
 /** The compiler of this project. */
 export const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
 

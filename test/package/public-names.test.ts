@@ -4,13 +4,16 @@ import { expect, test } from '@jest/globals';
 import ts from 'typescript';
 import * as lib from '../../lib/index.js';
 import * as issuers from '../../lib/issuers.js';
+import * as mcp from '../../lib/mcp.js';
 import * as proxies from '../../lib/proxies.js';
 import * as typedRequest from '../../lib/typed-request.js';
 import { ENTRIES, ROOT } from './project.js';
 
 /** Taking a name away, or renaming one, breaks programs: it is a major version. */
 const VALUES = [
+  'ForbiddenError',
   'InsufficientScopeError',
+  'InsufficientUserAuthenticationError',
   'InvalidDPoPProofError',
   'InvalidRequestError',
   'InvalidTokenError',
@@ -20,27 +23,36 @@ const VALUES = [
   'VerificationUnavailableError',
   'auth',
   'bearerToken',
+  'checkActor',
   'checkAnyScope',
+  'checkAuthorizationDetails',
   'checkClaim',
   'checkScope',
+  'checkStepUp',
   'clientSecretBasic',
   'clientSecretJwt',
   'clientSecretPost',
   'errorHandler',
   'privateKeyJwt',
   'problemDetails',
+  'requireActor',
   'requireAnyScope',
+  'requireAuthorizationDetails',
   'requireBoundToken',
   'requireClaim',
   'requireScope',
+  'requireStepUp',
   'resourceServer',
   'tlsClientAuth',
 ];
 const TYPES = [
+  'Actor',
+  'ActorTest',
   'AssertionOptions',
   'Auth',
   'AuthError',
   'Authenticated',
+  'AuthorizationDetail',
   'AuthorizationServer',
   'CachedKeys',
   'ClaimTest',
@@ -48,27 +60,36 @@ const TYPES = [
   'ClientCertificate',
   'CommonOptions',
   'DPoPOptions',
+  'DetailTest',
   'DiagnosticsEvent',
   'Fetch',
   'FindAuthorizationServer',
   'IntrospectionOptions',
   'KeyCache',
   'KeyLocation',
+  'MetadataOptions',
   'Method',
   'OnError',
   'OneAuthorizationServer',
   'OwnToken',
+  'PrivateKey',
   'PublicUrl',
   'ReplayStore',
   'ResourceServer',
   'ResourceServerOptions',
+  'ResourceTexts',
   'Scheme',
   'Seconds',
   'SelectIntrospection',
   'SeveralAuthorizationServers',
   'SignedAnswers',
+  'SignedMetadata',
+  'StepUp',
   'TokenClaims',
   'TokenTerms',
+  'UpgradeHandler',
+  'UpgradeListener',
+  'UpgradeOptions',
 ];
 const ISSUERS = {
   values: ['auth0', 'cognito', 'entraId', 'entraIdTenants', 'keycloak', 'okta', 'pingOne', 'zitadel'],
@@ -76,6 +97,8 @@ const ISSUERS = {
     ...['Auth0Options', 'CognitoOptions', 'EntraIdTokens', 'IssuerOptions', 'VendorServer', 'VendorServerWithKeys'],
   ],
 };
+
+const MCP = { values: ['caller', 'requireToolScope'], types: [] };
 
 const PROXIES = {
   values: ['awsAlb', 'envoy', 'haproxy', 'nginx', 'rfc9440', 'traefik'],
@@ -101,6 +124,7 @@ function exportsOf(entry: string): { values: string[]; types: string[] } {
 test('the names at run time', () => {
   expect(Object.keys(lib).sort()).toEqual(VALUES);
   expect(Object.keys(issuers).sort()).toEqual(ISSUERS.values);
+  expect(Object.keys(mcp).sort()).toEqual(MCP.values);
   expect(Object.keys(proxies).sort()).toEqual(PROXIES.values);
   expect(Object.keys(typedRequest)).toEqual([]);
 });
@@ -108,6 +132,7 @@ test('the names at run time', () => {
 test('the names in the declarations, as they were built', () => {
   expect(exportsOf(join(ROOT, 'dist/index.d.ts'))).toEqual({ values: VALUES, types: TYPES });
   expect(exportsOf(join(ROOT, 'dist/issuers.d.ts'))).toEqual(ISSUERS);
+  expect(exportsOf(join(ROOT, 'dist/mcp.d.ts'))).toEqual(MCP);
   expect(exportsOf(join(ROOT, 'dist/proxies.d.ts'))).toEqual(PROXIES);
   expect(exportsOf(join(ROOT, 'dist/typed-request.d.ts'))).toEqual({ values: [], types: [] });
 }, 60_000);
@@ -118,6 +143,7 @@ test('the entries in package.json, and the files behind them', () => {
   expect(exports).toEqual({
     '.': entry('index'),
     './issuers': entry('issuers'),
+    './mcp': entry('mcp'),
     './proxies': entry('proxies'),
     './typed-request': entry('typed-request'),
     './package.json': './package.json',

@@ -4,8 +4,8 @@ import { describe, expect, test } from '@jest/globals';
 import { requirements } from '../requirements.js';
 import { projectFiles, ROOT } from './project.js';
 
-/** `6750-2.1-2`, `8725b-3.1-4`, `6749-A.12-1`, `OIDCD-3-1`, `9449-4.3-9b`: document, section, ordinal. */
-const ID = String.raw`(?:\d{4}[a-z]?|[A-Z]{4,})-(?:[1-9]\d*|[A-Z])(?:\.\d+)*-[1-9]\d*[a-z]?`;
+/** `6750-2.1-2`, `8725b-3.1-4`, `6749-A.12-1`, `OIDCD-3-1`, `9449-4.3-9b`, `MCP-A8.1-1`, `OA21-5-1`: document, section, ordinal. */
+const ID = String.raw`(?:\d{4}[a-z]?|MCP|OA21|[A-Z]{4,})-(?:[A-Z]?[1-9]\d*|[A-Z])(?:\.\d+)*-[1-9]\d*[a-z]?`;
 /** An id, or several, at the start of a quoted string: the title of a test that runs, or the cell of a table of titles. */
 const TITLE = new RegExp(
   String.raw`(?<!(?:skip|todo|failing|xit|xtest)\()['"\x60](${ID}(?:,? (?:and )?${ID})*)(?=[\s,:'"\x60])`,
@@ -62,11 +62,11 @@ test('the search finds ids in titles, tables and templates, and nowhere else', (
   const source = [
     `test('6750-2.1-2 lower-case scheme', …); test.each(rows)("8725b-3.1-4: %s", …);`,
     'it(`OIDCD-3-1 ${name}`, …); const rows = [["6749-A.12-1", 1]];',
-    `test('9068-4-1, 9068-4-2 both', …); test('9068-4-3 9068-4-4 and 9068-4-5 all', …)`,
+    `test('9068-4-1, 9068-4-2 both', …); test('9068-4-3 9068-4-4 and 9068-4-5 all', …); test('MCP-A8.1-1 OA21-5.1-1 …', …)`,
     `// 7519-4-1 in a comment; test('not 7519-4-2 at the start', …); '2025-01-02T00:00:00Z' '2011-04-29 ex'; test.skip('7519-4-3 no')`,
   ].join('\n');
   expect(idsIn(source)).toEqual([
     ...['6750-2.1-2', '8725b-3.1-4', 'OIDCD-3-1', '6749-A.12-1'],
-    ...['9068-4-1', '9068-4-2', '9068-4-3', '9068-4-4', '9068-4-5'],
+    ...['9068-4-1', '9068-4-2', '9068-4-3', '9068-4-4', '9068-4-5', 'MCP-A8.1-1', 'OA21-5.1-1'],
   ]);
 });

@@ -9,6 +9,7 @@ const context: Parameters<typeof challenges>[1] = {
   challenged: ['Bearer'],
   tried: 'Bearer',
   algs: undefined,
+  resourceMetadata: undefined,
 };
 const printable = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)) });
 const name = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/);

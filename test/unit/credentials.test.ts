@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { readCredentials } from '../../lib/credentials.js';
+import { checkGrammar, readCredentials } from '../../lib/credentials.js';
 import { InvalidRequestError } from '../../lib/index.js';
 import type { Method } from '../../lib/index.js';
 import { FORM } from '../support/body-tests.js';
@@ -19,12 +19,10 @@ function read(parts: Parts, methods: readonly Method[] = ALL, maxLength = 100) {
   const { authorization, url = '/', body, method = 'POST' } = parts;
   const headers = { 'content-type': FORM, ...(authorization !== undefined && { authorization }) };
   const rawHeaders = Object.entries(headers).flat();
-  return readCredentials(
-    { headers, rawHeaders, url, body, method } as unknown as Req,
-    new Set(methods),
-    ['Bearer'],
-    maxLength,
-  );
+  const req = { headers, rawHeaders, url, body, method } as unknown as Req;
+  const credentials = readCredentials(req, new Set(methods), ['Bearer'], maxLength);
+  if (credentials !== undefined) checkGrammar(credentials);
+  return credentials;
 }
 
 describe('readCredentials', () => {

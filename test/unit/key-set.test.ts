@@ -2,13 +2,18 @@ import { describe, expect, test } from '@jest/globals';
 import { ALGORITHMS, KeySet } from '../../lib/key-set.js';
 import { signingKey } from '../support/tokens.js';
 
+/** As a promise, whether the keys have been imported yet or not. */
+async function candidates(set: KeySet, alg: string, kid: string | undefined) {
+  return set.candidates(alg, kid);
+}
+
 describe('KeySet', () => {
   test('7515-4.1.4-1 a kid selects, and without one every key of the algorithm is a candidate', async () => {
     const set = new KeySet([signingKey('ES256', 'a').jwk, signingKey('ES256', 'b').jwk, signingKey('ES384', 'a').jwk]);
-    await expect(set.candidates('ES256', 'a')).resolves.toHaveLength(1);
-    await expect(set.candidates('ES256', undefined)).resolves.toHaveLength(2);
-    await expect(set.candidates('ES384', 'a')).resolves.toHaveLength(1);
-    await expect(set.candidates('ES384', 'b')).resolves.toEqual([]);
+    await expect(candidates(set, 'ES256', 'a')).resolves.toHaveLength(1);
+    await expect(candidates(set, 'ES256', undefined)).resolves.toHaveLength(2);
+    await expect(candidates(set, 'ES384', 'a')).resolves.toHaveLength(1);
+    await expect(candidates(set, 'ES384', 'b')).resolves.toEqual([]);
   });
 
   test('8725-3.1-3 each key is imported for the algorithm it is asked for, and once', async () => {
@@ -23,29 +28,29 @@ describe('KeySet', () => {
 
   test.each(['HS256', 'none', 'ES256K', 'es256', ''])('8725b-3.1-5 for %p there is never a key', async (alg) => {
     const set = new KeySet([signingKey('ES256', 'a').jwk, { kty: 'oct', k: 'AAAA' }, { kty: 'oct', k: 'AAAA', alg }]);
-    await expect(set.candidates(alg, undefined)).resolves.toEqual([]);
-    await expect(set.candidates('ES256', undefined)).resolves.toHaveLength(1);
+    await expect(candidates(set, alg, undefined)).resolves.toEqual([]);
+    await expect(candidates(set, 'ES256', undefined)).resolves.toHaveLength(1);
   });
 
   test('8725-3.2-1 for each algorithm of the list there is a key', async () => {
     const set = new KeySet(ALGORITHMS.map((name) => signingKey(name, name).jwk));
-    for (const alg of ALGORITHMS) await expect(set.candidates(alg, undefined)).resolves.toHaveLength(1);
+    for (const alg of ALGORITHMS) await expect(candidates(set, alg, undefined)).resolves.toHaveLength(1);
   });
 
   test('7517-4.5-1 a token without kid is tried with sixteen keys and no more', async () => {
     const keys = Array.from({ length: 40 }, (_, i) => signingKey('ES256', String(i)).jwk);
     const set = new KeySet(keys);
-    await expect(set.candidates('ES256', undefined)).resolves.toHaveLength(16);
-    await expect(set.candidates('ES256', '39')).resolves.toHaveLength(1);
+    await expect(candidates(set, 'ES256', undefined)).resolves.toHaveLength(16);
+    await expect(candidates(set, 'ES256', '39')).resolves.toHaveLength(1);
   });
 
   test('8725b-3.10-1 kids are told apart whatever characters they have', async () => {
     const kids = ['ES256', 'x y', 'x', ' x', '__proto__', 'constructor', '\0', '\u00e9', 'e\u0301'];
     const set = new KeySet(kids.map((kid) => signingKey('ES256', kid).jwk));
-    const found = await Promise.all(kids.map((kid) => set.candidates('ES256', kid)));
+    const found = await Promise.all(kids.map((kid) => candidates(set, 'ES256', kid)));
     expect(found.map((keys) => keys.length)).toEqual(kids.map(() => 1));
     expect(new Set(found.flat()).size).toBe(kids.length);
-    for (const kid of ['', 'y', 'X', 'toString', 'e']) await expect(set.candidates('ES256', kid)).resolves.toEqual([]);
+    for (const kid of ['', 'y', 'X', 'toString', 'e']) await expect(candidates(set, 'ES256', kid)).resolves.toEqual([]);
   });
 
   test('7517-4-1 members that are not of the key have no say in its import', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { VerifiedJwts } from '../../lib/verified-jwts.js';
 import type { TrustedServer } from '../../lib/authorization-servers.js';
 import { clientSecretBasic } from '../../lib/client-authentication.js';
 import { InvalidTokenError, VerificationUnavailableError } from '../../lib/errors.js';
@@ -79,7 +80,7 @@ async function bench(introspectAt: readonly string[] | SelectIntrospection): Pro
   };
   const at = typeof introspectAt === 'function' ? introspectAt : await Promise.all(introspectAt.map(listed));
   const verifyJwt = jwtVerifier(servers.find, clock, 0, () => undefined);
-  const verify = tokenVerifier(verifyJwt, servers.find, at);
+  const verify = tokenVerifier(verifyJwt, servers.find, at, new VerifiedJwts(0, servers.find, clock, 0));
   const outcome = async (token: string) => {
     try {
       return `good, by ${(await verify(token)).claims.iss}`;
