@@ -3,6 +3,7 @@ import { isAuthenticated, setAuth } from './auth.js';
 import { checkBinding, isPlain } from './binding.js';
 import type { Configuration } from './configuration.js';
 import { checkGrammar, readCredentials } from './credentials.js';
+import { digestOf } from './digest.js';
 import { InvalidRequestError, InvalidTokenError, UnauthorizedError } from './errors.js';
 import { carriesForm, readForm } from './form-body.js';
 import { linesOf } from './header-lines.js';
@@ -34,23 +35,25 @@ export function authenticator(configured: Configuration): Authenticator {
     // Mounted twice, for the application and for a router: a proof is good for one use, and this is the same one.
     if (isAuthenticated(req, credentials, contexts[credentials.scheme])) return undefined;
     if (requireTls && !req.secure) throw new InvalidRequestError('An access token must be sent over TLS');
-    const known = recall(credentials.token);
-    if (known === undefined || known instanceof Promise) return anew(req, res, credentials, known);
-    return admit(req, res, credentials, known);
+    const digest = digestOf(credentials.token);
+    const known = recall(digest);
+    if (known === undefined) return verifyAnew(req, res, credentials, digest);
+    if (!(known instanceof Promise)) return admit(req, res, credentials, known);
+    return known.then((found) =>
+      found === undefined ? verifyAnew(req, res, credentials, digest) : admit(req, res, credentials, found),
+    );
   }
 
-  async function anew(
+  function verifyAnew(
     req: Request,
     res: Response,
     credentials: Credentials,
-    known: Promise<VerifiedToken | undefined> | undefined,
-  ): Promise<void> {
-    let verified = await known;
-    if (verified === undefined) {
-      checkGrammar(credentials);
-      verified = await verify(credentials.token);
-    }
-    await admit(req, res, credentials, verified);
+    digest: string,
+  ): Promise<void> | undefined {
+    checkGrammar(credentials);
+    const verified = verify(credentials.token, digest);
+    if (!(verified instanceof Promise)) return admit(req, res, credentials, verified);
+    return verified.then((found) => admit(req, res, credentials, found));
   }
 
   /** The token is good: whether it is good for this request. */

@@ -108,7 +108,7 @@ export function configure(options: ResourceServerOptions): Configuration {
     requireTls: options.requireTls ?? false,
     maxTokenLength,
     acceptToken: options.acceptToken,
-    recall: (token) => jwts.recall(token),
+    recall: (digest) => jwts.recall(digest),
     verify: tokenVerifier(verifyJwt, servers.find, checkedIntrospectAt(options.introspectAt, servers), jwts),
     servers,
     tokens,

@@ -21,8 +21,12 @@ export interface Introspection {
    * The token, or undefined when it is not active there. Throws `InvalidTokenError` for an active one that is not for us, and
    * for a JWT that says of itself that it is no good.
    */
-  readonly verify: (token: string, jwt: Jwt | undefined) => Promise<VerifiedToken | undefined>;
-  readonly forget: (token: string) => void;
+  readonly verify: (
+    token: string,
+    digest: string,
+    jwt: Jwt | undefined,
+  ) => VerifiedToken | undefined | Promise<VerifiedToken | undefined>;
+  readonly forget: (digest: string) => void;
   /** Asks about a token that does not exist. Throws `VerificationUnavailableError` when there is no answer. */
   readonly probe: () => Promise<void>;
 }
@@ -83,17 +87,21 @@ export function introspection(options: CheckedIntrospection, parts: Introspectio
     return readSignedAnswer(body, issuers, keys, signedAnswers, clock(), clockTolerance);
   }
 
-  return {
-    jwtLocally,
-    verify: async (token, jwt) => {
-      if (jwt !== undefined) checkOwnWords(jwt, clock(), clockTolerance, parts.terms);
-      const verdict = await verdicts.find(token, () => ask(token, jwt));
-      if ('refused' in verdict) {
-        if (verdict.refused === INACTIVE) return undefined;
-        throw new InvalidTokenError(verdict.refused);
-      }
+  function unlessRefused(verdict: Verdict): VerifiedToken | undefined {
+    if (!('refused' in verdict)) {
       checkNow(verdict.claims, clock(), clockTolerance);
       return verdict;
+    }
+    if (verdict.refused === INACTIVE) return undefined;
+    throw new InvalidTokenError(verdict.refused);
+  }
+
+  return {
+    jwtLocally,
+    verify: (token, digest, jwt) => {
+      if (jwt !== undefined) checkOwnWords(jwt, clock(), clockTolerance, parts.terms);
+      const verdict = verdicts.find(digest, () => ask(token, jwt));
+      return verdict instanceof Promise ? verdict.then(unlessRefused) : unlessRefused(verdict);
     },
     forget: verdicts.forget,
     probe: async () => {

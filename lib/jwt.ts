@@ -51,7 +51,8 @@ export function jwtVerifier(
     const { alg, kid } = header;
     if (typeof alg !== 'string' || !ALGORITHMS.includes(alg)) throw new InvalidTokenError(BAD_ALGORITHM);
     if (kid !== undefined && typeof kid !== 'string') throw new InvalidTokenError(NO_KEY);
-    const server = await findServer(claims['iss']);
+    const found = findServer(claims['iss']);
+    const server = found instanceof Promise ? await found : found;
     try {
       if (server === undefined)
         throw new InvalidTokenError('The access token is from an issuer that is not trusted here');

@@ -4,6 +4,7 @@ import type { Context } from './answer.js';
 import { setAnonymous } from './auth.js';
 import { authenticator } from './authenticate.js';
 import { configure } from './configuration.js';
+import { digestOf } from './digest.js';
 import { InvalidTokenError, OAuthError, UnauthorizedError } from './errors.js';
 import { exportKeys, importKeys } from './key-cache.js';
 import type { KeyCache } from './key-cache.js';
@@ -131,8 +132,9 @@ export function resourceServer(options: ResourceServerOptions): ResourceServer {
       jwts.clear();
     },
     invalidate: (token: string) => {
-      jwts.forget(token);
-      for (const [, { introspection }] of servers.known()) introspection?.forget(token);
+      const digest = digestOf(token);
+      jwts.forget(digest);
+      for (const [, { introspection }] of servers.known()) introspection?.forget(digest);
     },
     metadata: () => {
       if (metadata !== undefined) return metadata.handler;

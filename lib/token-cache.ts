@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Seconds, VerifiedToken } from './types.js';
 
@@ -25,9 +24,9 @@ export interface Lives {
 /** What one server said, and is asked when it has not said anything. */
 export interface Verdicts {
   /** The verdict at hand, or the answer to `ask`. Failures are passed on, and not remembered. */
-  readonly find: (token: string, ask: () => Promise<Verdict>) => Verdict | Promise<Verdict>;
+  readonly find: (digest: string, ask: () => Promise<Verdict>) => Verdict | Promise<Verdict>;
   /** Forgets a token, and what is being asked about it. */
-  readonly forget: (token: string) => void;
+  readonly forget: (digest: string) => void;
 }
 
 interface Entry<T> {
@@ -42,7 +41,7 @@ interface Entry<T> {
 const MAX_BAD = 10_000;
 
 /**
- * Verdicts about tokens, by a digest of the whole token and the server that was asked: no token is kept at rest.
+ * Verdicts about tokens, by a digest of the whole token and the server that was asked.
  * Good and bad ones are apart, so that rubbish cannot evict the good. Identical questions at the same time are one.
  * The times in a token are not checked here, but for `exp`, beyond which a verdict is not used again.
  */
@@ -64,11 +63,11 @@ export class TokenCache {
   /** The part of one server: what others said is not seen from there. */
   of(lives: Lives): Verdicts {
     const server = String(this.#servers++);
-    const keyOf = (token: string) => `${hash('sha256', token, 'base64')} ${server}`;
+    const keyOf = (digest: string) => `${digest} ${server}`;
     return {
-      find: (token, ask) => this.#find(keyOf(token), lives, ask),
-      forget: (token) => {
-        const key = keyOf(token);
+      find: (digest, ask) => this.#find(keyOf(digest), lives, ask),
+      forget: (digest) => {
+        const key = keyOf(digest);
         for (const store of [this.#good, this.#bad, this.#pending]) store.delete(key);
       },
     };

@@ -3,6 +3,7 @@ import type { TrustedServer } from './authorization-servers.js';
 import { claimAt } from './claims.js';
 import { decodeJwt } from './decode.js';
 import type { Jwt } from './decode.js';
+import { digestOf } from './digest.js';
 import { InvalidTokenError, VerificationUnavailableError } from './errors.js';
 import { INACTIVE } from './introspection-answer.js';
 import type { JwtVerifier, ServerFinder } from './jwt.js';
@@ -44,21 +45,32 @@ export function tokenVerifier(
     throw new Error('"introspectAt" returned an issuer that is not trusted, or has no "introspection"');
   }
 
-  async function bySignature(token: string, jwt: Jwt | undefined): Promise<VerifiedToken> {
-    const verified = await verifyJwt(token, jwt);
-    jwts.keep(token, verified);
+  async function routed(token: string, digest: string, jwt: Jwt | undefined): Promise<VerifiedToken> {
+    const found = jwt && find(jwt.claims['iss']);
+    const named = found instanceof Promise ? await found : found;
+    if (named === undefined || named.introspection?.jwtLocally === false) {
+      const servers = named === undefined ? await unnamed(token, jwt) : [named];
+      if (servers.length > 0) return introspected(token, digest, jwt, servers);
+      if (jwt === undefined && typeof introspectAt === 'function') throw new InvalidTokenError(INACTIVE); // nobody's token
+    }
+    const verified = await verifyJwt(token, jwt); // what belongs nowhere is refused there, in the right words
+    jwts.keep(digest, verified);
     return verified.token;
   }
 
-  return async (token) => {
+  return (token, digest = digestOf(token)) => {
     const jwt = readJwt(token);
-    const named = jwt && (await find(jwt.claims['iss']));
-    if (named !== undefined && (named.introspection?.jwtLocally ?? true)) return bySignature(token, jwt);
-    const servers = named === undefined ? await unnamed(token, jwt) : [named];
-    if (servers.length > 0) return introspected(token, jwt, servers);
-    if (jwt === undefined && typeof introspectAt === 'function') throw new InvalidTokenError(INACTIVE); // nobody's token
-    return bySignature(token, jwt); // refused there, in the right words
+    const [server, ...others] = typeof introspectAt === 'function' || jwt !== undefined ? [] : introspectAt;
+    // The usual case of an opaque token: the answer is at hand without a promise if it is remembered.
+    if (server === undefined || others.length > 0) return routed(token, digest, jwt);
+    const found = server.introspection?.verify(token, digest, jwt);
+    return found instanceof Promise ? found.then(unlessInactive) : unlessInactive(found);
   };
+}
+
+function unlessInactive(token: VerifiedToken | undefined): VerifiedToken {
+  if (token !== undefined) return token;
+  throw new InvalidTokenError(INACTIVE);
 }
 
 /**
@@ -68,11 +80,17 @@ export function tokenVerifier(
  * @throws InvalidTokenError for that, and for an introspection answer, which is no token (RFC 9701 section 8.1).
  */
 function readJwt(token: string): Jwt | undefined {
-  if (!looksLikeJwt(token)) return undefined;
-  const jwt = decodeJwt(token);
-  const { typ } = jwt.header;
+  if (!token.includes('.')) return undefined;
+  let jwt: Jwt;
+  try {
+    jwt = decodeJwt(token);
+  } catch (error) {
+    if (looksLikeJwt(token)) throw error;
+    return undefined;
+  }
+  const { alg, typ } = jwt.header;
   if (typeof typ === 'string' && mediaType(typ) === SIGNED_ANSWER) throw new InvalidTokenError(WRONG_TYPE);
-  return jwt;
+  return typeof alg === 'string' ? jwt : undefined;
 }
 
 /** Three parts, the first of them a JOSE header to whoever reads it kindly. An encrypted one has five (RFC 7516 section 7.1). */
@@ -90,13 +108,14 @@ function looksLikeJwt(token: string): boolean {
 /** The first server where it is active decides. As long as one could not be asked, nobody knows that it is bad. */
 async function introspected(
   token: string,
+  digest: string,
   jwt: Jwt | undefined,
   servers: readonly TrustedServer[],
 ): Promise<VerifiedToken> {
   let unavailable: VerificationUnavailableError | undefined;
   for (const { introspection } of servers) {
     try {
-      const verified = await introspection?.verify(token, jwt);
+      const verified = await introspection?.verify(token, digest, jwt);
       if (verified !== undefined) return verified;
     } catch (error) {
       if (!(error instanceof VerificationUnavailableError)) throw error;

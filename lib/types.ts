@@ -60,8 +60,11 @@ export interface VerifiedToken {
   readonly clientId: string;
 }
 
-/** Checks one access token. Throws `InvalidTokenError` (bad) or `VerificationUnavailableError` (could not find out). */
-export type TokenVerifier = (token: string) => VerifiedToken | Promise<VerifiedToken>;
+/**
+ * Checks one token; `digest` is that of the token, where somebody has made it already. Throws `InvalidTokenError` (bad) or
+ * `VerificationUnavailableError` (could not find out), at once or by the promise.
+ */
+export type TokenVerifier = (token: string, digest?: string) => VerifiedToken | Promise<VerifiedToken>;
 
 /** The verified access token of a request: `auth(req)`. Assignable to the Model Context Protocol SDK's `AuthInfo`. */
 export interface Auth<Claims extends object = object> {

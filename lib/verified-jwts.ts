@@ -1,11 +1,10 @@
-import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { checkNow } from './access-token.js';
 import type { JwtServer, ServerFinder, VerifiedJwt } from './jwt.js';
 import type { Seconds, VerifiedToken } from './types.js';
 
 /**
- * JWTs whose signature was good, by a digest of the whole token: none is kept at rest. One is good again for as long as its
+ * JWTs whose signature was good, by a digest of the whole token. One is good again for as long as its
  * server is trusted and has the same keys, and its times are checked each time.
  */
 export class VerifiedJwts {
@@ -27,9 +26,8 @@ export class VerifiedJwts {
    *
    * @throws InvalidTokenError when its time is over; whatever throws that finds the server and its keys.
    */
-  recall(token: string): VerifiedToken | undefined | Promise<VerifiedToken | undefined> {
-    // An opaque token has a cache of its own, at the server that is asked; it seldom has a dot.
-    const known = token.includes('.') ? this.#tokens?.get(digestOf(token)) : undefined;
+  recall(digest: string): VerifiedToken | undefined | Promise<VerifiedToken | undefined> {
+    const known = this.#tokens?.get(digest);
     if (known === undefined) return undefined;
     const server = this.#find(known.token.claims.iss);
     if (server instanceof Promise) return server.then((found) => this.#unlessChanged(known, found));
@@ -48,12 +46,12 @@ export class VerifiedJwts {
       : undefined;
   }
 
-  keep(token: string, verified: VerifiedJwt): void {
-    this.#tokens?.set(digestOf(token), verified);
+  keep(digest: string, verified: VerifiedJwt): void {
+    this.#tokens?.set(digest, verified);
   }
 
-  forget(token: string): void {
-    this.#tokens?.delete(digestOf(token));
+  forget(digest: string): void {
+    this.#tokens?.delete(digest);
   }
 
   clear(): void {
@@ -64,8 +62,4 @@ export class VerifiedJwts {
     checkNow(token.claims, this.#clock(), this.#tolerance);
     return token;
   }
-}
-
-function digestOf(token: string): string {
-  return hash('sha256', token, 'base64');
 }

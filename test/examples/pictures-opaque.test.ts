@@ -93,15 +93,19 @@ describe('the token', () => {
 
 describe('refusals', () => {
   const invalidToken = { status: 401, error: 'invalid_token' };
-  const notActive = { ...invalidToken, error_description: 'The access token is not active' };
+  const notActive = (scope: string) => ({
+    ...invalidToken,
+    error_description: 'The access token is not active',
+    scope,
+  });
   const GET = 'GET /pictures';
   const COUNT = 'GET /count';
   const [ACTIVE, INACTIVE] = ['active', 'inactive'];
 
   // What went over the wire, in order; of a question the answer.
   test.each([
-    ['no-token', { status: 401 }, [`${GET} 401`]],
-    ['expired', notActive, ['POST /token 200', ACTIVE, `${COUNT} 200`, INACTIVE, `${COUNT} 401`]],
+    ['no-token', { status: 401, scope: 'pictures:read' }, [`${GET} 401`]],
+    ['expired', notActive('pictures:count'), ['POST /token 200', ACTIVE, `${COUNT} 200`, INACTIVE, `${COUNT} 401`]],
     [
       'wrong-scope',
       {
@@ -115,10 +119,10 @@ describe('refusals', () => {
       { status: 400, error: 'invalid_request', error_description: 'The Authorization header must be sent once' },
       [`${GET} 400`],
     ],
-    ['guessed', notActive, [INACTIVE, `${GET} 401`]],
+    ['guessed', notActive('pictures:read'), [INACTIVE, `${GET} 401`]],
     [
       'revoked',
-      notActive,
+      notActive('pictures:count'),
       [
         ...['POST /token 200', ACTIVE, `${COUNT} 200`, 'POST /token/revocation 200'],
         ...[`${COUNT} 200`, INACTIVE, `${COUNT} 401`],
@@ -126,7 +130,7 @@ describe('refusals', () => {
     ],
     [
       'refresh-token',
-      { ...invalidToken, error_description: 'The token is not an access token by its type' },
+      { ...invalidToken, error_description: 'The token is not an access token by its type', scope: 'pictures:read' },
       [ACTIVE, `${GET} 401`],
     ],
   ] as const)('%s: the whole challenge, and every exchange before it', async (name, refusal, expected) => {

@@ -167,10 +167,10 @@ describe('the pictures', () => {
 
 describe('refusals', () => {
   test.each([
-    ['no-token', 401, '', {}],
+    ['no-token', 401, ', scope="pictures:read"', {}],
     ...(
       [
-        ['expired', 401, 'invalid_token', 'The access token expired', ''],
+        ['expired', 401, 'invalid_token', 'The access token expired', ', scope="pictures:count"'],
         [
           'wrong-scope',
           403,
@@ -179,7 +179,7 @@ describe('refusals', () => {
           ', scope="pictures:write"',
         ],
         ['two-tokens', 400, 'invalid_request', 'The Authorization header must be sent once', ''],
-        ['tampered', 401, 'invalid_token', 'The access token has a wrong signature', ''],
+        ['tampered', 401, 'invalid_token', 'The access token has a wrong signature', ', scope="pictures:read"'],
       ] as const
     ).map(
       ([name, status, error, error_description, scope]) =>

@@ -177,11 +177,12 @@ describe('JavaScript programs, with a token and without', () => {
 
 const ANSWERS = {
   good: { status: 200, challenge: null, body: { owner: 'alice' } },
-  none: { status: 401, challenge: 'Bearer realm="https://api.example.com"', body: {} },
+  none: { status: 401, challenge: 'Bearer realm="https://api.example.com", scope="pictures:read"', body: {} },
   expired: {
     status: 401,
     challenge:
-      'Bearer realm="https://api.example.com", error="invalid_token", error_description="The access token expired"',
+      'Bearer realm="https://api.example.com", error="invalid_token", ' +
+      'error_description="The access token expired", scope="pictures:read"',
     body: { error: 'invalid_token', error_description: 'The access token expired' },
   },
   other: {

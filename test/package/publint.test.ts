@@ -6,7 +6,7 @@ import type { Tarball } from './project.js';
 
 const TIMEOUT = 120_000;
 /** What one installation costs. Raise it on purpose, and say why in the commit. */
-const MOST_PACKED_BYTES = 260_000; // more than half of it source maps with the sources in them
+const MOST_PACKED_BYTES = 300_000; // more than half of it source maps with the sources in them
 
 const folder = temporaryFolder();
 const sources = readdirSync(join(ROOT, 'lib')).map((file) => file.replace(/\.ts$/, ''));
