@@ -1,0 +1,5 @@
+// @ts-check
+/** No middleware at all. */
+export function create() {
+  return undefined;
+}
