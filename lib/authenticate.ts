@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { isAuthenticated, setAuth } from './auth.js';
 import { checkBinding, isPlain } from './binding.js';
 import type { Configuration } from './configuration.js';
-import { checkGrammar, readCredentials } from './credentials.js';
+import { readCredentials } from './credentials.js';
 import { digestOf } from './digest.js';
 import { InvalidRequestError, InvalidTokenError, UnauthorizedError } from './errors.js';
 import { carriesForm, readForm } from './form-body.js';
@@ -32,8 +32,6 @@ export function authenticator(configured: Configuration): Authenticator {
   }
 
   function authenticate(req: Request, res: Response, credentials: Credentials): Promise<void> | undefined {
-    // Mounted twice, for the application and for a router: a proof is good for one use, and this is the same one.
-    if (isAuthenticated(req, credentials, contexts[credentials.scheme])) return undefined;
     if (requireTls && !req.secure) throw new InvalidRequestError('An access token must be sent over TLS');
     const digest = digestOf(credentials.token);
     const known = recall(digest);
@@ -50,7 +48,6 @@ export function authenticator(configured: Configuration): Authenticator {
     credentials: Credentials,
     digest: string,
   ): Promise<void> | undefined {
-    checkGrammar(credentials);
     const verified = verify(credentials.token, digest);
     if (!(verified instanceof Promise)) return admit(req, res, credentials, verified);
     return verified.then((found) => admit(req, res, credentials, found));
@@ -69,6 +66,8 @@ export function authenticator(configured: Configuration): Authenticator {
       setAuth(req, credentials, verified, contexts[scheme]);
       return undefined;
     }
+    // Mounted twice, for the application and for a router: a proof is good for one use, and this is the same one.
+    if (isAuthenticated(req, credentials, contexts[scheme])) return undefined;
     return prove(req, res, credentials, verified);
   }
 

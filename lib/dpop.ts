@@ -147,10 +147,16 @@ function checkClaims(
   if (typeof jti !== 'string' || jti === '' || !Number.isFinite(iat)) throw bad('lacks a claim that every proof has');
   if (htm !== method) throw bad('is for another method');
   if (ath !== hash('sha256', token, 'base64url')) throw bad('is for another access token');
-  const uri = typeof htu === 'string' ? normalizeUri(htu) : undefined;
-  if (uri !== undefined && uris.includes(uri)) return jti;
+  if (typeof htu === 'string' && isOneOf(uris, htu)) return jti;
   hint();
   throw bad('is for another address');
+}
+
+/** Most clients write it as it is compared. */
+function isOneOf(uris: readonly string[], htu: string): boolean {
+  if (uris.includes(htu)) return true;
+  const uri = normalizeUri(htu);
+  return uri !== undefined && uris.includes(uri);
 }
 
 function bad(what: string): InvalidDPoPProofError {

@@ -42,9 +42,13 @@ export abstract class OAuthError extends Error {
         'an error_description must be printable ASCII without quote and backslash (RFC 6750 section 3)',
       );
     }
+    // A refusal is an answer, not a bug: no stack for Express's default handler to print into a response. To make one that is
+    // thrown away would be most of what a refusal costs.
+    const { stackTraceLimit } = Error;
+    Reflect.set(Error, 'stackTraceLimit', 0);
     super(message);
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
     this.name = new.target.name;
-    // A refusal is an answer, not a bug: no stack for Express's default handler to print into a response.
     this.stack = `${this.name}: ${message}`;
   }
 

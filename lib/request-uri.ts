@@ -15,6 +15,8 @@ const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
 // With a lone percent sign before it, a character that is decoded would make a new encoding: %%32e, %2%65.
 const ENCODED_TWICE = /%[0-9A-Fa-f]?%/;
 const UNRESERVED = /[A-Za-z0-9\-._~]/;
+// Most paths: there is nothing in them to normalize.
+const NORMAL = /^(?:\/[A-Za-z0-9\-_~][A-Za-z0-9\-._~]*)+$/;
 
 /**
  * Tells the URI that the client meant, without query. Its origin is the operator's word, and the path is the request's: a
@@ -55,10 +57,13 @@ function urisAt(bases: readonly URL[], { originalUrl }: Request): readonly strin
   // What is no path would continue the host: `*`, or an odd authority, which Express cuts elsewhere.
   if (!path.startsWith('/') || DOT_SEGMENT.test(path)) return [];
   const uris = bases.flatMap(({ origin, pathname }) => {
-    const base = origin + pathname.replace(/\/$/, '');
-    return path === '/' ? [`${base}/`, base] : [base + path]; // where a proxy takes a path off, both become a slash
+    const below = pathname.replace(/\/$/, '');
+    if (NORMAL.test(below + path)) return origin + below + path;
+    // Where a proxy takes a path off, both become a slash.
+    const paths = path === '/' ? [`${below}/`, below] : [below + path];
+    return paths.map((one) => normalizeUri(origin + one));
   });
-  return [...new Set(uris.map(normalizeUri))].filter((uri) => uri !== undefined);
+  return [...new Set(uris)].filter((uri) => uri !== undefined);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { WRONG_TYPE } from './access-token.js';
 import type { TrustedServer } from './authorization-servers.js';
+import { checkB64Token } from './grammar.js';
 import { claimAt } from './claims.js';
 import { decodeJwt } from './decode.js';
 import type { Jwt } from './decode.js';
@@ -77,14 +78,15 @@ function unlessInactive(token: VerifiedToken | undefined): VerifiedToken {
  * The token as a JWT, or undefined if it is none. What begins like one and is none is nobody's token: a server that reads it more
  * freely than we do would tell us of claims that we have not seen.
  *
- * @throws InvalidTokenError for that, and for an introspection answer, which is no token (RFC 9701 section 8.1).
+ * @throws InvalidTokenError for that, and for an introspection answer, which is no token (RFC 9701 section 8.1);
+ *   InvalidRequestError for what has characters no token has.
  */
 function readJwt(token: string): Jwt | undefined {
-  if (!token.includes('.')) return undefined;
   let jwt: Jwt;
   try {
     jwt = decodeJwt(token);
   } catch (error) {
+    checkB64Token(token); // a JWT has no other characters anyway
     if (looksLikeJwt(token)) throw error;
     return undefined;
   }

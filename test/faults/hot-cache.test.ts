@@ -15,6 +15,7 @@ import type { SigningKey } from '../support/tokens.js';
 
 /** As the documentation says. */
 const TENANT_FOR = 300;
+const NO_TENANT_FOR = 30;
 
 let signatures: Signatures;
 
@@ -244,7 +245,7 @@ describe('a tenant of a function', () => {
   test.each<[what: string, terms: Partial<AuthorizationServer>, says: string]>([
     ['another audience', { audience: 'https://other.example' }, SAYS.audience],
     ['other algorithms', { algorithms: ['RS256'] }, SAYS.algorithm],
-    ['other keys', { jwks: { keys: [signingKey('ES256', 'second').jwk as { kty: string }] } }, SAYS.key],
+    ['other keys', { jwks: { keys: [signingKey('ES256', 'second').jwk] } }, SAYS.key],
     ['a claim that it lacks', { requiredClaims: { kind: 'x' } }, 'The access token is not of the accepted kind'],
     ['introspection', { introspection: { clientAuthentication: clientSecretBasic('rs', 'secret') } }, INACTIVE],
   ])('that has %s: refused after 300 seconds, at once after purge()', async (_what, terms, says) => {
@@ -261,5 +262,25 @@ describe('a tenant of a function', () => {
     change(terms);
     app.middleware.purge();
     await expectRefused(app, token, says);
+  });
+
+  test('that is added, and introspects, while introspectAt answers for others: it is asked', async () => {
+    const clock = movableClock();
+    const as = closing(await TestAuthorizationServer.start('/green'));
+    const introspection = { clientAuthentication: clientSecretBasic('rs', 'secret') };
+    let tenant: AuthorizationServer | undefined;
+    const app = await serve({
+      ...{ resource: as.resource, clock, authorizationServers: () => tenant },
+      introspectAt: () => {
+        if (tenant === undefined) clock.now += NO_TENANT_FOR; // so slow that the tenant is looked for again
+        tenant = { issuer: as.issuer, jwksUri: as.jwksUri, introspection };
+        return [];
+      },
+    });
+    const token = as.mint({}, { now: clock.now });
+    for (let i = 0; i < 2; i++) await expectRefused(app, token, INACTIVE);
+    as.opaque.set(token, { client_id: 'editor', token_type: 'Bearer' });
+    app.middleware.invalidate(token);
+    await expectAccepted(app, token);
   });
 });

@@ -42,7 +42,7 @@ async function bench(maxCachedTokens = MAX) {
   const send = async (from: number, to: number) => {
     for (let i = from; i < to; i += 20) {
       const some = Array.from({ length: Math.min(20, to - i) }, (_, j) => mint(i + j));
-      for (const found of await Promise.all(some.map((token) => verify(token))))
+      for (const found of await Promise.all(some.map(async (token) => verify(token))))
         expect(found.clientId).toBe('photo-editor');
     }
   };

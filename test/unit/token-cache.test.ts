@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { LRUCache } from 'lru-cache';
+import { digestOf } from '../../lib/digest.js';
 import { TokenCache } from '../../lib/token-cache.js';
 import type { Lives, Verdict } from '../../lib/token-cache.js';
 import { movableClock } from '../support/clock.js';
@@ -38,12 +39,15 @@ function bench(lives: Partial<Lives> = {}, max = 100) {
     const open: OpenQuestion[] = [];
     let questions = 0;
     const find = (token = 't') =>
-      verdicts.find(token, () => {
+      verdicts.find(digestOf(token), () => {
         questions++;
         return new Promise((resolve, reject) => open.push({ token, resolve, reject }));
       });
     return {
-      ...{ find, forget: verdicts.forget },
+      find,
+      forget: (token: string) => {
+        verdicts.forget(digestOf(token));
+      },
       questions: () => questions,
       /** Ends the oldest open question. */
       say: async (verdict: Verdict) => {
