@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { SignJWT } from 'jose';
 import type { Fetch } from './fetch-json.js';
 import { checkNames, checkText } from './options.js';
 import { signingKey } from './signing-key.js';
@@ -114,6 +113,7 @@ function byAssertion(
       const iat = Math.floor(now);
       const times = { iat, exp: iat + ASSERTION_LIFE };
       const claims = { iss: clientId, sub: clientId, aud: audience ?? issuer, jti: randomUUID(), ...times };
+      const { SignJWT } = await import('jose/jwt/sign'); // for those who use it only
       const assertion = await new SignJWT(claims).setProtectedHeader(header).sign(key);
       return {
         parameters: { client_id: clientId, client_assertion_type: ASSERTION_TYPE, client_assertion: assertion },

@@ -10,8 +10,6 @@ export interface Jwt {
   readonly claims: JsonObject;
 }
 
-/** A longer header is not kept. */
-const LONGEST_KEPT = 1024;
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 // RFC 4648 section 3.5: the unused bits of the last character are zero, so that a token has one spelling only. By how many
 // characters follow the last whole group of four; one alone encodes nothing.
@@ -27,17 +25,7 @@ export function decodeJwt(token: string): Jwt {
   const segments = token.split('.');
   const isJws = segments.length === 3 && segments.every(isBase64url);
   const [header, payload] = isJws ? segments : [];
-  return { header: parseHeader(header), claims: parseObject(payload) };
-}
-
-/** The last header, because most tokens begin like the one before. */
-let latest: { readonly segment: string; readonly header: JsonObject } | undefined;
-
-function parseHeader(segment: string | undefined): JsonObject {
-  if (segment !== undefined && latest?.segment === segment) return latest.header;
-  const header = parseObject(segment);
-  if (segment !== undefined && segment.length < LONGEST_KEPT) latest = { segment, header };
-  return header;
+  return { header: parseObject(header), claims: parseObject(payload) };
 }
 
 /** RFC 7515 section 2: base64url without padding. */

@@ -31,8 +31,14 @@ export interface VerifiedJwt {
   readonly keys: KeySet;
 }
 
-/** Checks one token. `jwt` is what `decodeJwt` made of it, where somebody has looked already. */
-export type JwtVerifier = (token: string, jwt?: Jwt) => Promise<VerifiedJwt>;
+/** What `decodeJwt` made of a token, and the server that it names: of one moment, because either may change. */
+export interface Looked {
+  readonly jwt: Jwt;
+  readonly server: JwtServer | undefined;
+}
+
+/** Checks one token; `looked` where somebody has looked at it already. */
+export type JwtVerifier = (token: string, looked?: Looked) => Promise<VerifiedJwt>;
 
 /**
  * Verifies JWT access tokens. RFC 9068 section 4, RFC 8725.
@@ -46,13 +52,12 @@ export function jwtVerifier(
   clockTolerance: Seconds,
   hint: Hinter,
 ): JwtVerifier {
-  return async (token, jwt = decodeJwt(token)) => {
-    const { header, claims } = jwt;
+  return async (token, looked) => {
+    const { header, claims } = looked?.jwt ?? decodeJwt(token);
     const { alg, kid } = header;
     if (typeof alg !== 'string' || !ALGORITHMS.includes(alg)) throw new InvalidTokenError(BAD_ALGORITHM);
     if (kid !== undefined && typeof kid !== 'string') throw new InvalidTokenError(NO_KEY);
-    const found = findServer(claims['iss']);
-    const server = found instanceof Promise ? await found : found;
+    const server = looked === undefined ? await findServer(claims['iss']) : looked.server;
     try {
       if (server === undefined)
         throw new InvalidTokenError('The access token is from an issuer that is not trusted here');

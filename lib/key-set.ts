@@ -1,5 +1,5 @@
-import { importJWK } from 'jose';
 import type { CryptoKey, JWK } from 'jose';
+import { importJWK } from 'jose/key/import';
 
 // Which keys an algorithm takes: RFC 7518 section 3.1, RFC 8037, RFC 9864. Asymmetric only.
 const KEY_TYPES: Readonly<Record<string, readonly [kty: string, crv?: string]>> = {

@@ -1,5 +1,4 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
-import { SignJWT } from 'jose';
 import { asError } from './answer.js';
 import { checkedMetadata } from './metadata-options.js';
 import type { CheckedMetadata } from './metadata-options.js';
@@ -138,12 +137,15 @@ type Signer = (document: Readonly<Record<string, unknown>>) => Promise<Readonly<
 function signer(signing: CheckedMetadata['signing'], resource: string): Signer {
   if (signing === undefined) return (document) => Promise.resolve(document);
   const { key, header, issuer = resource } = signing;
+  const sign = async (document: Readonly<Record<string, unknown>>) => {
+    const { SignJWT } = await import('jose/jwt/sign'); // for those who use it only
+    return new SignJWT({ ...document, iss: issuer }).setProtectedHeader(header).sign(key);
+  };
   let signed: { readonly text: string; readonly jwt: Promise<string> } | undefined;
   return async (document) => {
     const text = JSON.stringify(document);
     if (signed?.text !== text) {
-      const claims = new SignJWT({ ...document, iss: issuer });
-      signed = { text, jwt: claims.setProtectedHeader(header).sign(key) };
+      signed = { text, jwt: sign(document) };
     }
     return { ...document, signed_metadata: await signed.jwt };
   };

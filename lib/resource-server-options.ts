@@ -46,7 +46,10 @@ export interface CommonOptions extends Omit<TokenTerms, 'issuerAliases'> {
   readonly clockTolerance?: Seconds;
   /** Longest use of keys and metadata that cannot be refreshed (the server is down). 60 to 2592000. Default: 86400. */
   readonly keyMaxAge?: Seconds;
-  /** Most introspected tokens remembered at once, of all servers together; about 1.25 kB each. Default: 10000. */
+  /**
+   * Most tokens remembered at once, of all servers together: so many verified JWTs, and so many introspected ones; about
+   * 1.25 kB each. 0: none. Default: 10000.
+   */
   readonly maxCachedTokens?: number;
   /**
    * The issuers to ask, in this order, about a token that does not say who issued it, or a function that names them for a

@@ -1,4 +1,3 @@
-import { compactDecrypt } from 'jose';
 import { isTime } from './access-token.js';
 import { decodeJwt } from './decode.js';
 import type { JsonObject } from './decode.js';
@@ -48,6 +47,7 @@ export async function readSignedAnswer(
 async function decrypt(jwe: string, { key, algorithm, encryption }: NonNullable<AgreedAnswers['decryption']>) {
   try {
     const options = { keyManagementAlgorithms: [algorithm], contentEncryptionAlgorithms: [encryption] };
+    const { compactDecrypt } = await import('jose/jwe/compact/decrypt'); // for those who use it only
     const { plaintext } = await compactDecrypt(jwe, key, options);
     return Buffer.from(plaintext).toString('latin1');
   } catch {

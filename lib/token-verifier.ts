@@ -54,7 +54,8 @@ export function tokenVerifier(
       if (servers.length > 0) return introspected(token, digest, jwt, servers);
       if (jwt === undefined && typeof introspectAt === 'function') throw new InvalidTokenError(INACTIVE); // nobody's token
     }
-    const verified = await verifyJwt(token, jwt); // what belongs nowhere is refused there, in the right words
+    const looked = jwt && { jwt, server: named };
+    const verified = await verifyJwt(token, looked); // what belongs nowhere is refused there, in the right words
     jwts.keep(digest, verified);
     return verified.token;
   }

@@ -1,5 +1,5 @@
+import { LRUCache } from 'lru-cache';
 import { checkNow } from './access-token.js';
-import { BoundedMap } from './bounded-map.js';
 import type { JwtServer, ServerFinder, VerifiedJwt } from './jwt.js';
 import type { Seconds, VerifiedToken } from './types.js';
 
@@ -8,14 +8,14 @@ import type { Seconds, VerifiedToken } from './types.js';
  * the same keys, and its times are checked each time.
  */
 export class VerifiedJwts {
-  readonly #tokens: BoundedMap<VerifiedJwt>;
+  readonly #tokens: LRUCache<string, VerifiedJwt> | undefined;
   readonly #find: ServerFinder;
   readonly #clock: () => Seconds;
   readonly #tolerance: Seconds;
 
-  /** @param max Most tokens remembered, 0 for none; one that was not used lately is forgotten first. */
+  /** @param max Most tokens remembered, 0 for none; the longest unused is forgotten first. */
   constructor(max: number, find: ServerFinder, clock: () => Seconds, tolerance: Seconds) {
-    this.#tokens = new BoundedMap(max);
+    this.#tokens = max === 0 ? undefined : new LRUCache({ max });
     this.#find = find;
     this.#clock = clock;
     this.#tolerance = tolerance;
@@ -27,7 +27,7 @@ export class VerifiedJwts {
    * @throws InvalidTokenError when its time is over; whatever throws that finds the server and its keys.
    */
   recall(digest: string): VerifiedToken | undefined | Promise<VerifiedToken | undefined> {
-    const known = this.#tokens.get(digest);
+    const known = this.#tokens?.get(digest);
     if (known === undefined) return undefined;
     this.#checkTimes(known); // first: an outage hides no bad token
     const server = this.#find(known.token.claims.iss);
@@ -45,15 +45,15 @@ export class VerifiedJwts {
   }
 
   keep(digest: string, verified: VerifiedJwt): void {
-    this.#tokens.set(digest, verified);
+    this.#tokens?.set(digest, verified);
   }
 
   forget(digest: string): void {
-    this.#tokens.delete(digest);
+    this.#tokens?.delete(digest);
   }
 
   clear(): void {
-    this.#tokens.clear();
+    this.#tokens?.clear();
   }
 }
 

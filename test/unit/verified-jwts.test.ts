@@ -94,14 +94,21 @@ describe('its times', () => {
     expect(recall()).toBe(kept);
   });
 
-  test('are looked at after the wait for its server, which has no limit: as of a token that is not known', async () => {
-    const { clock, server, at, keep, recall } = bench();
+  test('are looked at after the wait for server and keys as well', async () => {
+    const { clock, keys, server, source, at, keep, recall } = bench();
     const kept = keep();
     at.find = () => Promise.resolve(server);
     expect(await recall()).toBe(kept);
     const early = recall();
     clock.now = START + 300;
     await expect(early).rejects.toEqual(refusal(SAYS.expired));
+    clock.now = START;
+    at.find = () => server;
+    source.current = () => Promise.resolve(keys);
+    expect(await recall()).toBe(kept);
+    const late = recall();
+    clock.now = START + 300;
+    await expect(late).rejects.toEqual(refusal(SAYS.expired));
   });
 
   test('are looked at before the keys are asked for: an outage hides no bad token', async () => {
