@@ -48,6 +48,7 @@ export function authenticator(configured: Configuration): Authenticator {
     credentials: Credentials,
     digest: string,
   ): Promise<void> | undefined {
+    if (isAuthenticated(req, credentials, contexts[credentials.scheme])) return undefined; // mounted twice: see admit()
     const verified = verify(credentials.token, digest);
     if (!(verified instanceof Promise)) return admit(req, res, credentials, verified);
     return verified.then((found) => admit(req, res, credentials, found));

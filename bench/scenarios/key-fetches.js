@@ -1,7 +1,7 @@
 // @ts-check
 // How often the keys are asked for: by a crowd that comes before there are any, and by tokens with key ids that do not exist.
 import { setTimeout } from 'node:timers/promises';
-import { OURS, subjectsFor } from '../subjects/index.js';
+import { OURS } from '../subjects/index.js';
 import { makeKey, mint } from '../tokens.js';
 
 const CROWD = 1000;
@@ -24,7 +24,7 @@ export async function keyFetches(bench, results) {
   const path = '/fetches/jwks';
   const delay = bench.either(DELAY_IN_A_HURRY, DELAY);
   await bench.server.call('count', { path });
-  for (const subject of bench.either([OURS, 'jose by hand'], subjectsFor('ES256'))) {
+  for (const subject of [OURS, 'jose by hand']) {
     const { child } = await bench.subject('worker.js', subject, settings, { pools });
     await bench.publish('fetches', [key]);
     const start = await child.call('burst', { crowd: 'good', count: CROWD });
