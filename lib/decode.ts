@@ -10,6 +10,7 @@ export interface Jwt {
   readonly claims: JsonObject;
 }
 
+const NO_JWT = 'The access token is not a JSON Web Token';
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 // RFC 4648 section 3.5: the unused bits of the last character are zero, so that a token has one spelling only. By how many
 // characters follow the last whole group of four; one alone encodes nothing.
@@ -23,8 +24,10 @@ const LAST = [undefined, '', 'AQgw', 'AEIMQUYcgkosw048'];
  */
 export function decodeJwt(token: string): Jwt {
   const segments = token.split('.');
-  const isJws = segments.length === 3 && segments.every(isBase64url);
-  const [header, payload] = isJws ? segments : [];
+  const [header, payload] = segments;
+  if (segments.length !== 3 || header === undefined || payload === undefined || !segments.every(isBase64url)) {
+    throw new InvalidTokenError(NO_JWT);
+  }
   return { header: parseObject(header), claims: parseObject(payload) };
 }
 
@@ -33,16 +36,16 @@ function isBase64url(segment: string): boolean {
   return BASE64URL.test(segment) && (LAST[segment.length % 4]?.includes(segment.at(-1) ?? '') ?? true);
 }
 
-function parseObject(segment: string | undefined): JsonObject {
+function parseObject(segment: string): JsonObject {
   let value: unknown;
   try {
-    const bytes = Buffer.from(segment ?? '', 'base64url');
+    const bytes = Buffer.from(segment, 'base64url');
     if (isUtf8(bytes)) value = JSON.parse(bytes.toString());
   } catch {
     // Answered below, with what is JSON but no object.
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidTokenError('The access token is not a JSON Web Token');
+    throw new InvalidTokenError(NO_JWT);
   }
   return value as JsonObject;
 }

@@ -83,6 +83,10 @@ function unlessInactive(token: VerifiedToken | undefined): VerifiedToken {
  *   InvalidRequestError for what has characters no token has.
  */
 function readJwt(token: string): Jwt | undefined {
+  if (!token.includes('.')) {
+    checkB64Token(token);
+    return undefined;
+  }
   let jwt: Jwt;
   try {
     jwt = decodeJwt(token);
