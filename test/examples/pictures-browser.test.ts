@@ -165,7 +165,9 @@ inBrowser('the pictures in a browser', [], (stage) => {
 
   test('signing out ends it', async () => {
     await signIn();
+    await stage.page.waitForLoadState('networkidle'); // a picture that is still on its way would be refused
     await press('Sign out');
+    await pictures().first().waitFor({ state: 'hidden' });
     await stage.page.getByText('Nobody is signed in').waitFor();
     expect(await pictures().count()).toBe(0);
     expect((await stage.page.request.get(`${stage.editor}/pictures`)).status()).toBe(401);

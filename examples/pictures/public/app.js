@@ -1,7 +1,7 @@
 // @ts-check
 // The page: asks the editor's server what has happened, and shows it.
 import { outcome, showExchange } from './exchange.js';
-import { onSave, openDarkroom, showGallery } from './gallery.js';
+import { clearGallery, onSave, openDarkroom, showGallery } from './gallery.js';
 
 /** @typedef {import('./exchange.js').Exchange} Exchange */
 /** @typedef {object} Story
@@ -43,6 +43,7 @@ function tell({ person, access, notice, tokenFormat, addresses, exchanges }) {
   byId('notice').textContent = notice === undefined ? '' : NOTICES[notice];
   byId('sign-in').hidden = signedIn;
   byId('sign-out').hidden = !signedIn;
+  if (!signedIn) clearGallery();
   for (const place of document.querySelectorAll('[data-only]')) {
     place.toggleAttribute('hidden', place.getAttribute('data-only') !== tokenFormat);
   }

@@ -25,6 +25,10 @@ export async function showGallery(pictures, edit) {
   await Promise.allSettled(images.map(({ image }) => image.decode()));
 }
 
+export function clearGallery() {
+  gallery.replaceChildren();
+}
+
 /** The look is part of the address, so that a new look is a new picture for the cache. @param {Picture} picture */
 const address = ({ id, look, mirrored }) => `/pictures/${id}?v=${look}${mirrored ? '-mirrored' : ''}`;
 
