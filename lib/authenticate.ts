@@ -23,7 +23,7 @@ export interface Authenticator {
 /** How requests are authenticated with these options. */
 export function authenticator(configured: Configuration): Authenticator {
   const { methods, schemes, maxTokenLength, allowMissingToken, requireTls, acceptToken } = configured;
-  const { recall, verify, policy, certificateOf, urisOf, contexts } = configured;
+  const { jwts, verify, policy, certificateOf, urisOf, contexts } = configured;
 
   function present(req: Request): Credentials | undefined {
     const credentials = readCredentials(req, methods, schemes, maxTokenLength);
@@ -33,8 +33,10 @@ export function authenticator(configured: Configuration): Authenticator {
 
   function authenticate(req: Request, res: Response, credentials: Credentials): Promise<void> | undefined {
     if (requireTls && !req.secure) throw new InvalidRequestError('An access token must be sent over TLS');
+    // Mounted twice, for the application and for a router: a proof is good for one use, and this is the same one.
+    if (isAuthenticated(req, credentials, contexts[credentials.scheme])) return undefined;
     const digest = digestOf(credentials.token);
-    const known = recall(digest);
+    const known = jwts.recall(digest);
     if (known === undefined) return verifyAnew(req, res, credentials, digest);
     if (!(known instanceof Promise)) return admit(req, res, credentials, known);
     return known.then((found) =>
@@ -48,7 +50,6 @@ export function authenticator(configured: Configuration): Authenticator {
     credentials: Credentials,
     digest: string,
   ): Promise<void> | undefined {
-    if (isAuthenticated(req, credentials, contexts[credentials.scheme])) return undefined; // mounted twice: see admit()
     const verified = verify(credentials.token, digest);
     if (!(verified instanceof Promise)) return admit(req, res, credentials, verified);
     return verified.then((found) => admit(req, res, credentials, found));
@@ -61,19 +62,14 @@ export function authenticator(configured: Configuration): Authenticator {
     credentials: Credentials,
     verified: VerifiedToken,
   ): Promise<void> | undefined {
-    const { scheme, method } = credentials;
-    if (acceptToken === undefined && isPlain(verified.claims, scheme, policy)) {
-      if (method === 'query') keepPrivate(res);
-      setAuth(req, credentials, verified, contexts[scheme]);
-      return undefined;
-    }
-    // Mounted twice, for the application and for a router: a proof is good for one use, and this is the same one.
-    if (isAuthenticated(req, credentials, contexts[scheme])) return undefined;
-    return prove(req, res, credentials, verified);
+    const isProven = acceptToken === undefined && isPlain(verified.claims, credentials.scheme, policy);
+    if (!isProven) return prove(req, res, credentials, verified);
+    letPass(req, res, credentials, verified);
+    return undefined;
   }
 
   async function prove(req: Request, res: Response, credentials: Credentials, verified: VerifiedToken): Promise<void> {
-    const { token, scheme, method } = credentials;
+    const { token, scheme } = credentials;
     const { claims } = verified;
     const nonce = await checkBinding(
       {
@@ -91,9 +87,13 @@ export function authenticator(configured: Configuration): Authenticator {
     if (acceptToken !== undefined && ((await acceptToken(claims)) as unknown) !== true) {
       throw new InvalidTokenError('The access token is not accepted here');
     }
-    if (method === 'query') keepPrivate(res);
     if (nonce !== undefined) sendNonce(res, nonce);
-    setAuth(req, credentials, verified, contexts[scheme]);
+    letPass(req, res, credentials, verified);
+  }
+
+  function letPass(req: Request, res: Response, credentials: Credentials, verified: VerifiedToken): void {
+    if (credentials.method === 'query') keepPrivate(res);
+    setAuth(req, credentials, verified, contexts[credentials.scheme]);
   }
 
   const receive = (req: Request, res: Response) =>

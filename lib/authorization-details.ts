@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
+import { isJsonObject } from './decode.js';
 import { InsufficientScopeError } from './errors.js';
 import { check, guard, isTrue } from './guard.js';
 import type { Demand } from './guard.js';
@@ -65,8 +66,8 @@ function detailsIn(claim: unknown): readonly AuthorizationDetail[] {
 }
 
 function isDetail(entry: unknown): entry is AuthorizationDetail {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return false;
-  const { type, locations } = entry as Partial<Record<string, unknown>>;
+  if (!isJsonObject(entry)) return false;
+  const { type, locations } = entry;
   if (typeof type !== 'string') return false;
   return locations === undefined || (Array.isArray(locations) && locations.every((item) => typeof item === 'string'));
 }

@@ -13,6 +13,8 @@ import type { Scheme, Seconds } from './types.js';
 export interface Binding {
   /** The schemes that are looked at. */
   readonly schemes: readonly Scheme[];
+  /** The schemes in which a client may send a token here, the one to try first in front. */
+  readonly offered: readonly Scheme[];
   readonly policy: BindingPolicy;
   readonly certificateOf: (req: Request) => string | undefined;
   readonly urisOf: RequestUris;
@@ -34,8 +36,12 @@ export function bindingOf(options: CommonOptions, clock: () => Seconds, toleranc
   const hint = () => {
     warn('publicUrl');
   };
+  const schemes: readonly Scheme[] = proofs === undefined ? ['Bearer'] : ['Bearer', 'DPoP'];
+  // A token that is bound to a certificate is sent as Bearer.
+  const isBearerOfUse = !requireBoundTokens || clientCertificate !== undefined;
   return {
-    schemes: proofs === undefined ? ['Bearer'] : ['Bearer', 'DPoP'],
+    schemes,
+    offered: isBearerOfUse ? schemes : ['DPoP'],
     policy: {
       checkProof: proofs && proofChecker(proofs, clock, tolerance, hint),
       hasCertificates: clientCertificate !== undefined,

@@ -1,4 +1,5 @@
 import type { ProofChecker } from './dpop.js';
+import { isJsonObject } from './decode.js';
 import { InvalidTokenError } from './errors.js';
 import type { Scheme, TokenClaims } from './types.js';
 
@@ -27,7 +28,7 @@ export interface BindingPolicy {
 
 /** Whether the token is bound to a key that we know how to check. */
 export function isBound({ cnf }: TokenClaims): boolean {
-  return isObject(cnf) && (cnf['jkt'] !== undefined || cnf['x5t#S256'] !== undefined);
+  return isJsonObject(cnf) && (cnf['jkt'] !== undefined || cnf['x5t#S256'] !== undefined);
 }
 
 /** Whether a token asks for no proof, and none is asked for here: there is nothing for `checkBinding` to do. */
@@ -50,7 +51,7 @@ export async function checkBinding(presented: Presented, policy: BindingPolicy):
     if (scheme === 'DPoP') throw new InvalidTokenError('The access token is not bound to a key: send it as Bearer');
     return undefined;
   }
-  if (!isObject(cnf)) throw unproven();
+  if (!isJsonObject(cnf)) throw unproven();
   const { jkt, 'x5t#S256': x5t } = cnf;
   // A member that we do not know binds the token to something. Ignored, it would make a bearer token of it.
   if (!isBound(claims) && (!policy.ignoreUnknown || policy.requireBoundTokens)) throw unproven();
@@ -68,10 +69,6 @@ export async function checkBinding(presented: Presented, policy: BindingPolicy):
 function checkCertificate(x5t: unknown, { certificate }: Presented, { hasCertificates }: BindingPolicy): void {
   if (hasCertificates && typeof x5t === 'string' && certificate() === x5t) return;
   throw unproven();
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function unproven(): InvalidTokenError {

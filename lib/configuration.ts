@@ -3,7 +3,7 @@ import { SERVER_OPTIONS } from './authorization-servers.js';
 import type { Defaults, GivenServer, TrustedServer } from './authorization-servers.js';
 import { bindingOf } from './binding-options.js';
 import type { Binding } from './binding-options.js';
-import { contextsOf, offeredSchemes } from './contexts.js';
+import { contextsOf } from './contexts.js';
 import { hinter, warnOnce } from './hints.js';
 import { jwtVerifier } from './jwt.js';
 import { resourceMetadata } from './metadata.js';
@@ -30,8 +30,6 @@ export interface Configuration extends Binding {
   readonly requireTls: boolean;
   readonly maxTokenLength: number;
   readonly acceptToken: CommonOptions['acceptToken'];
-  /** A token that was good before, and still is. */
-  readonly recall: VerifiedJwts['recall'];
   readonly verify: TokenVerifier;
   readonly servers: TrustedServers;
   readonly tokens: TokenCache;
@@ -99,8 +97,8 @@ export function configure(options: ResourceServerOptions): Configuration {
   const methods = checkedMethods(options.methods);
   const binding = bindingOf(options, clock, clockTolerance);
   const metadata = resourceMetadata(options, {
-    ...{ methods, schemes: offeredSchemes(options, binding), dpopAlgs: binding.algs },
     issuers: Array.from(servers.known(), ([issuer]) => issuer),
+    ...{ methods, binding },
   });
   return {
     methods,
@@ -108,7 +106,6 @@ export function configure(options: ResourceServerOptions): Configuration {
     requireTls: options.requireTls ?? false,
     maxTokenLength,
     acceptToken: options.acceptToken,
-    recall: (digest) => jwts.recall(digest),
     verify: tokenVerifier(verifyJwt, servers.find, checkedIntrospectAt(options.introspectAt, servers), jwts),
     servers,
     tokens,

@@ -4,6 +4,11 @@ import { InvalidTokenError } from './errors.js';
 /** A JSON object of unknown content. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** No array, and not null, which `typeof` takes for objects, too. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** Header and payload of a JWT, not verified. */
 export interface Jwt {
   readonly header: JsonObject;
@@ -44,8 +49,6 @@ function parseObject(segment: string): JsonObject {
   } catch {
     // Answered below, with what is JSON but no object.
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidTokenError(NO_JWT);
-  }
-  return value as JsonObject;
+  if (!isJsonObject(value)) throw new InvalidTokenError(NO_JWT);
+  return value;
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { CryptoKey, JWK } from 'jose';
 import { LRUCache } from 'lru-cache';
+import { isJsonObject } from './decode.js';
 import { InvalidDPoPProofError, InvalidTokenError } from './errors.js';
 import { fits, importKey } from './key-set.js';
 
@@ -43,8 +44,8 @@ function thumbprint({ crv, e, kty, n, x, y }: JWK): string {
 
 /** What makes the key, and nothing else that stands beside it. */
 function publicMembers(given: unknown, alg: string): JWK {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw unusable();
-  const jwk = given as JWK;
+  if (!isJsonObject(given)) throw unusable();
+  const jwk: JWK = given;
   if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name))) {
     throw new InvalidDPoPProofError('The DPoP proof has a private key in it');
   }

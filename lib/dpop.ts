@@ -144,7 +144,7 @@ function checkClaims(
   { method, uris, token }: ProofFacts,
   hint: () => void,
 ): string {
-  if (typeof jti !== 'string' || jti === '' || !Number.isFinite(iat)) throw bad('lacks a claim that every proof has');
+  if (typeof jti !== 'string' || jti === '' || !isTime(iat)) throw bad('lacks a claim that every proof has');
   if (htm !== method) throw bad('is for another method');
   if (ath !== hash('sha256', token, 'base64url')) throw bad('is for another access token');
   if (typeof htu === 'string' && isOneOf(uris, htu)) return jti;

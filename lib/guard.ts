@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler } from 'express';
+import { isTime } from './access-token.js';
 import { asError, refuse, tellRefusal, withChallenge } from './answer.js';
 import type { Context } from './answer.js';
 import { auth as authOf, contextOf } from './auth.js';
@@ -84,10 +85,6 @@ export function hasStepUp(
 
 /** How far ahead the clock of an authorization server may be. A log-in later than that, in milliseconds say, would never be old. */
 const AHEAD: Seconds = 60;
-
-function isTime(value: unknown): value is Seconds {
-  return typeof value === 'number' && Number.isFinite(value);
-}
 
 function meet({ needs, check: checkIt }: Demand, req: IncomingMessage, context: Context): void {
   const auth = authOf.optional(req);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { isAuth } from './auth.js';
+import { isJsonObject } from './decode.js';
 import { ForbiddenError, InsufficientScopeError, InvalidRequestError } from './errors.js';
 import { guard, hasScopes } from './guard.js';
 import { checkedScopes, checkObject, show } from './options.js';
@@ -65,8 +66,8 @@ function carriesBody({ headers }: IncomingMessage): boolean {
 
 /** A message of JSON-RPC; the call of a tool has the name of one. */
 function isJsonRpc(message: unknown): message is Message {
-  if (typeof message !== 'object' || message === null) return false;
-  const { jsonrpc, method, params } = message as Message;
+  if (!isJsonObject(message)) return false;
+  const { jsonrpc, method, params } = message;
   return jsonrpc === '2.0' && (method !== 'tools/call' || typeof nameIn(params) === 'string');
 }
 

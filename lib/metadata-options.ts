@@ -81,6 +81,7 @@ const LISTS = ['authorization_servers', 'scopes_supported', 'authorization_detai
 const ALGS = ['resource_signing_alg_values_supported'] as const;
 const LINKS = ['resource_documentation', 'resource_policy_uri', 'resource_tos_uri'];
 const TEXTS = ['resource_name'];
+const NAMES = [...LISTS, ...ALGS, ...LINKS, ...TEXTS, 'jwks_uri', 'maxAge', 'alsoAt', 'signed'];
 const DEFAULT_MAX_AGE: Seconds = 3600;
 const MAX_MAX_AGE: Seconds = 30 * 86_400;
 // BCP 47, as far as it matters here.
@@ -93,26 +94,17 @@ export function checkedMetadata(option: unknown): CheckedMetadata {
     throw new TypeError(`"metadata" must be true, or an object with its options, got ${show(given)}`);
   }
   checkObject('"metadata"', given);
-  const tagged = Object.entries(given).filter(([name]) => name.includes('#'));
-  const { maxAge = DEFAULT_MAX_AGE, alsoAt, signed, ...members } = given;
-  checkNames('"metadata"', withoutTags(given), [
-    ...LISTS,
-    ...ALGS,
-    ...LINKS,
-    ...TEXTS,
-    'jwks_uri',
-    'maxAge',
-    'alsoAt',
-    'signed',
-  ]);
-  for (const [name, text] of tagged) checkTagged(name, text, given);
+  const tagged = Object.keys(given).filter((name) => name.includes('#'));
+  checkNames('"metadata"', given, [...NAMES, ...tagged]);
+  for (const name of tagged) checkTagged(name, given[name], given);
   for (const name of TEXTS) if (given[name] !== undefined) checkText(`"${name}" of "metadata"`, given[name]);
   for (const name of LINKS) if (given[name] !== undefined) checkLink(name, given[name]);
   if (given['jwks_uri'] !== undefined) checkUrl('jwks_uri', given['jwks_uri'], 'https://api.example.com/jwks');
+  const { maxAge = DEFAULT_MAX_AGE, alsoAt, signed, ...members } = given;
+  const { authorization_servers, scopes_supported, authorization_details_types_supported, ...plain } = members;
   checkSeconds('maxAge', maxAge, 0, MAX_MAX_AGE);
   // RFC 9111 section 1.2.2: delta-seconds are digits.
   if (!Number.isInteger(maxAge)) throw new TypeError(`"maxAge" must be a whole number of seconds, got ${show(maxAge)}`);
-  const { authorization_servers, scopes_supported, authorization_details_types_supported, ...plain } = members;
   const scopes = checkedNames('scopes_supported', scopes_supported);
   return {
     authorizationServers: checkedNames('authorization_servers', authorization_servers),
@@ -123,10 +115,6 @@ export function checkedMetadata(option: unknown): CheckedMetadata {
     alsoAt: (checkedNames('alsoAt', alsoAt) ?? []).map(checkedPath),
     signing: signed === undefined ? undefined : checkedSigning(signed),
   };
-}
-
-function withoutTags(given: object): object {
-  return Object.fromEntries(Object.entries(given).filter(([name]) => !name.includes('#')));
 }
 
 /** RFC 9728 section 2.1. */
@@ -149,9 +137,8 @@ function checkLink(name: string, link: unknown): void {
 
 function checkedNames(name: string, list: unknown): readonly string[] | undefined {
   if (list === undefined) return undefined;
-  if (Array.isArray(list) && list.length === 0) return [];
-  if (Array.isArray(list)) return checkedList(name, list);
-  throw new TypeError(`"${name}" of "metadata" must be a list of strings, got ${show(list)}`);
+  if (!Array.isArray(list)) throw new TypeError(`"${name}" of "metadata" must be a list of strings, got ${show(list)}`);
+  return list.length === 0 ? [] : checkedList(name, list);
 }
 
 /** RFC 9728 section 2: `none` MUST NOT be used. */

@@ -1,11 +1,13 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { asError } from './answer.js';
+import type { Binding } from './binding-options.js';
 import { checkedMetadata } from './metadata-options.js';
 import type { CheckedMetadata } from './metadata-options.js';
 import { neededScopes, needsWithin } from './needs.js';
 import type { Needs } from './needs.js';
+import { targetOf } from './request-uri.js';
 import type { CommonOptions } from './resource-server-options.js';
-import type { Method, Scheme } from './types.js';
+import type { Method } from './types.js';
 
 /** The metadata of one resource: where it is, and who serves it. */
 export interface ResourceMetadata {
@@ -23,10 +25,7 @@ export interface ResourceMetadata {
 export interface Protection {
   readonly issuers: readonly string[];
   readonly methods: ReadonlySet<Method>;
-  /** The schemes under which tokens are accepted. */
-  readonly schemes: readonly Scheme[];
-  /** The algorithms of DPoP proofs; undefined: DPoP is not supported. */
-  readonly dpopAlgs: readonly string[] | undefined;
+  readonly binding: Binding;
 }
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
@@ -60,7 +59,7 @@ export function resourceMetadata(given: CommonOptions, protection: Protection): 
       res.set({ 'Access-Control-Allow-Methods': 'GET, HEAD', 'Access-Control-Allow-Headers': '*' }).status(204).end();
     } else if (req.method !== 'GET' && req.method !== 'HEAD') {
       res.set({ Allow: 'GET, HEAD, OPTIONS', 'Cache-Control': 'no-store' }).status(405).json({});
-    } else res.json(await sign(documentOf(options, given, protection, req.app)));
+    } else res.json(await sign(documentOf(options, given.resource, protection, req.app)));
   };
   const safely = (req: Request, res: Response, next: NextFunction): void => {
     answer(req, res).catch((bug: unknown) => {
@@ -79,11 +78,6 @@ export function resourceMetadata(given: CommonOptions, protection: Protection): 
   };
 }
 
-/** Path and query. A target can be in absolute form (RFC 9112 section 3.2.2); whose host it names says nothing here. */
-function targetOf({ originalUrl }: Request): string {
-  return originalUrl.startsWith('/') ? originalUrl : originalUrl.replace(/^https?:\/\/[^/?]*/i, '');
-}
-
 function isMetadata(target: string, paths: ReadonlySet<string>): boolean {
   return paths.has(target) || (target.startsWith(WELL_KNOWN) && /^[/?]?$/.test(target.charAt(WELL_KNOWN.length)));
 }
@@ -91,11 +85,12 @@ function isMetadata(target: string, paths: ReadonlySet<string>): boolean {
 /** Section 3.2: what has no values is left out; but for the methods, where none says that bearer tokens are not accepted. */
 function documentOf(
   options: CheckedMetadata,
-  { resource, requireBoundTokens = false, clientCertificate }: CommonOptions,
-  { issuers, methods, schemes, dpopAlgs }: Protection,
+  resource: string,
+  { issuers, methods, binding }: Protection,
   app: unknown,
 ): Readonly<Record<string, unknown>> {
-  const hasCertificates = clientCertificate !== undefined;
+  const { offered, algs } = binding;
+  const { hasCertificates, requireBoundTokens } = binding.policy;
   const needs = options.scopes === undefined || options.detailsTypes === undefined ? needsOf(app) : [];
   const document = {
     resource,
@@ -103,12 +98,12 @@ function documentOf(
     ...options.members,
     scopes_supported: options.scopes ?? scopesIn(needs),
     authorization_details_types_supported: options.detailsTypes ?? detailsTypesIn(needs),
-    dpop_signing_alg_values_supported: dpopAlgs ?? [],
+    dpop_signing_alg_values_supported: algs ?? [],
     dpop_bound_access_tokens_required: requireBoundTokens && !hasCertificates,
     tls_client_certificate_bound_access_tokens: hasCertificates,
   };
   const members = Object.entries(document).filter(([, value]) => hasValue(value));
-  return { ...Object.fromEntries(members), bearer_methods_supported: schemes.includes('Bearer') ? [...methods] : [] };
+  return { ...Object.fromEntries(members), bearer_methods_supported: offered.includes('Bearer') ? [...methods] : [] };
 }
 
 function hasValue(value: unknown): boolean {

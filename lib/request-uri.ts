@@ -50,9 +50,13 @@ function baseOf(url: unknown): URL {
   return new URL(url);
 }
 
-function urisAt(bases: readonly URL[], { originalUrl }: Request): readonly string[] {
-  // A request may have its target in absolute form (RFC 9112 section 3.2.2): the path is all that is taken of it.
-  const [target = ''] = originalUrl.replace(/^https?:\/\/[\w.:[\]-]+(?=[/?]|$)/i, '').split(/[?#]/, 1);
+/** Path and query. A target may be in absolute form (RFC 9112 section 3.2.2); whose host it names says nothing here. */
+export function targetOf({ originalUrl }: Request): string {
+  return originalUrl.startsWith('/') ? originalUrl : originalUrl.replace(/^https?:\/\/[\w.:[\]-]+(?=[/?]|$)/i, '');
+}
+
+function urisAt(bases: readonly URL[], req: Request): readonly string[] {
+  const [target = ''] = targetOf(req).split(/[?#]/, 1);
   const path = target === '' ? '/' : target;
   // What is no path would continue the host: `*`, or an odd authority, which Express cuts elsewhere.
   if (!path.startsWith('/') || DOT_SEGMENT.test(path)) return [];

@@ -1,5 +1,5 @@
 import { isTime } from './access-token.js';
-import { decodeJwt } from './decode.js';
+import { decodeJwt, isJsonObject } from './decode.js';
 import type { JsonObject } from './decode.js';
 import { InvalidTokenError } from './errors.js';
 import { UnusableAnswerError } from './fetch-json.js';
@@ -40,7 +40,7 @@ export async function readSignedAnswer(
   const hasBegun = nbf === undefined || (isTime(nbf) && now >= nbf - tolerance);
   const lasts = exp === undefined || (isTime(exp) && now < exp + tolerance);
   if (!hasBegun || !lasts) throw unusable('expired, or is not valid yet');
-  if (typeof answer === 'object' && answer !== null && !Array.isArray(answer)) return answer as JsonObject;
+  if (isJsonObject(answer)) return answer;
   throw new UnusableAnswerError(`${WHAT} has no token_introspection`);
 }
 

@@ -3,6 +3,7 @@
 // milliseconds for EC: we remember that.
 import { createVerifier } from 'fast-jwt';
 import buildGetJwks from 'get-jwks';
+import { bearer } from './bearer.js';
 
 const CACHED_TOKENS = 10_000;
 
@@ -28,15 +29,5 @@ export function create({ issuer, audience, algorithms }) {
     requiredClaims: ['exp', 'iat', 'sub', 'jti', 'client_id'],
     cache: CACHED_TOKENS,
   });
-  return async (req, res, next) => {
-    const { authorization } = req.headers;
-    try {
-      if (authorization === undefined || !authorization.startsWith('Bearer ')) throw new Error('no token');
-      /** @type {any} */ (req).auth = await verify(authorization.slice(7));
-    } catch {
-      res.status(401).set('WWW-Authenticate', 'Bearer error="invalid_token"').json({ error: 'invalid_token' });
-      return;
-    }
-    next();
-  };
+  return bearer(verify);
 }

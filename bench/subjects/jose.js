@@ -1,6 +1,7 @@
 // @ts-check
 // What a careful person writes with jose.
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
+import { bearer } from './bearer.js';
 
 /** @typedef {import('../types.js').Settings} Settings */
 
@@ -22,16 +23,5 @@ export function joseVerifier({ issuer, jwksUri, audience, algorithms, issuers })
 
 /** @type {import('../types.js').Factory} */
 export function create(settings) {
-  const verify = joseVerifier(settings);
-  return async (req, res, next) => {
-    const { authorization } = req.headers;
-    try {
-      if (authorization === undefined || !authorization.startsWith('Bearer ')) throw new Error('no token');
-      /** @type {any} */ (req).auth = await verify(authorization.slice(7));
-    } catch {
-      res.status(401).set('WWW-Authenticate', 'Bearer error="invalid_token"').json({ error: 'invalid_token' });
-      return;
-    }
-    next();
-  };
+  return bearer(joseVerifier(settings));
 }

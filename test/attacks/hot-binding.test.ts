@@ -4,7 +4,7 @@ import express from 'express';
 import { requireBoundToken, requireScope, resourceServer } from '../../lib/index.js';
 import type { CommonOptions } from '../../lib/index.js';
 import { startApp } from '../support/app.js';
-import type { Answer, TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { TestAuthorizationServer } from '../support/authorization-server.js';
 import { clientIdentity } from '../support/client-certificates.js';
 import type { ClientIdentity } from '../support/client-certificates.js';
@@ -23,7 +23,7 @@ import type { ProofKey, ProofOptions } from '../support/proofs.js';
 import { sendRaw } from '../support/raw.js';
 import { expectRefusal, invalidToken, RESOURCE } from '../support/refusals.js';
 import type { Refusal } from '../support/refusals.js';
-import { closeAll, closing } from '../support/stage.js';
+import { closeAll, closing, expectPassed } from '../support/stage.js';
 import { selfSigned } from '../support/tls.js';
 import type { Overrides } from '../support/tokens.js';
 
@@ -82,22 +82,15 @@ async function scene(kind: Kind, options: Partial<CommonOptions> = { dpop: true 
 async function hotScene(kind: Kind, options?: Partial<CommonOptions>) {
   const at = await scene(kind, options);
   const token = at.issue({ cnf: { jkt: mine.jkt } });
-  await expectPassed(at, dpopHeaders(token, at.proof(token)));
+  await expectPassed(at.app, dpopHeaders(token, at.proof(token)));
   const cost = await signatures.during(async () => {
-    for (let i = 0; i < 9; i++) await expectPassed(at, dpopHeaders(token, at.proof(token)));
+    for (let i = 0; i < 9; i++) await expectPassed(at.app, dpopHeaders(token, at.proof(token)));
   });
   expect(cost).toBe(9);
   return { ...at, token };
 }
 
 type Headers = Readonly<Record<string, string>>;
-
-async function expectPassed({ app }: Scene, headers: Headers, path = '/protected'): Promise<Answer> {
-  const before = app.handled;
-  const answer = await app.request(path, { headers });
-  expect([answer.status, answer.challenge, app.handled]).toEqual([200, undefined, before + 1]);
-  return answer;
-}
 
 async function expectStopped(
   { app }: Scene,
@@ -134,20 +127,20 @@ describe.each(KINDS)('a token that is known under DPoP, by %s', (kind) => {
     await expectStopped(at, { dpop: unused }, SEND_AS_DPOP, {}, `/protected?access_token=${token}`);
     const post = { method: 'POST', body: new URLSearchParams({ access_token: token }) };
     await expectStopped(at, { dpop: proof(token, { method: 'POST' }) }, SEND_AS_DPOP, post);
-    await expectPassed(at, dpopHeaders(token, unused)); // it is not used up
+    await expectPassed(at.app, dpopHeaders(token, unused)); // it is not used up
   });
 
   test('needs a fresh proof each time: one that passed is refused', async () => {
     const at = await hotScene(kind);
     const used = dpopHeaders(at.token, at.proof(at.token));
-    await expectPassed(at, used);
+    await expectPassed(at.app, used);
     for (let i = 0; i < 2; i++) await expectStopped(at, used, USED);
     await expectStopped(at, { authorization: `DPoP ${at.token}` }, NO_PROOF);
     const same = at.proof(at.token, { claims: { jti: 'the same' } });
     const again = at.proof(at.token, { claims: { jti: 'the same', x: 1 } });
-    await expectPassed(at, dpopHeaders(at.token, same));
+    await expectPassed(at.app, dpopHeaders(at.token, same));
     await expectStopped(at, dpopHeaders(at.token, again), USED);
-    await expectPassed(at, dpopHeaders(at.token, at.proof(at.token)));
+    await expectPassed(at.app, dpopHeaders(at.token, at.proof(at.token)));
     at.clock.now += 300;
     const expired = dpopRefusal('invalid_token', 'The access token expired');
     await expectStopped(at, dpopHeaders(at.token, at.proof(at.token)), expired);
@@ -175,7 +168,7 @@ describe.each(KINDS)('a token that is known under DPoP, by %s', (kind) => {
   ])('with a proof %s is refused, and passes with its own', async (_what, refusal, more) => {
     const at = await hotScene(kind);
     for (let i = 0; i < 2; i++) await expectStopped(at, dpopHeaders(at.token, at.proof(at.token, more())), refusal);
-    await expectPassed(at, dpopHeaders(at.token, at.proof(at.token)));
+    await expectPassed(at.app, dpopHeaders(at.token, at.proof(at.token)));
   });
 
   test('with two proofs, or in two lines, is refused', async () => {
@@ -198,7 +191,7 @@ describe.each(KINDS)('a token that is known under DPoP, by %s', (kind) => {
     const refused = await at.app.request('/protected', { headers: dpopHeaders(token, at.proof(token)) });
     const nonce = refused.headers.get('dpop-nonce') ?? '';
     const wanted = dpopRefusal('use_dpop_nonce', 'The DPoP proof must have a current nonce of this resource');
-    for (let i = 0; i < 10; i++) await expectPassed(at, dpopHeaders(token, at.proof(token, { nonce })));
+    for (let i = 0; i < 10; i++) await expectPassed(at.app, dpopHeaders(token, at.proof(token, { nonce })));
     expectRefusal(refused, wanted);
     await expectStopped(at, dpopHeaders(token, at.proof(token)), wanted);
     at.clock.now += 200; // longer than a nonce is good, shorter than the token
@@ -210,8 +203,8 @@ describe.each(KINDS)('a token that is known under DPoP, by %s', (kind) => {
     const plain = at.issue();
     const bearer = { authorization: `Bearer ${plain}` };
     for (let i = 0; i < 3; i++) {
-      await expectPassed(at, bearer);
-      await expectPassed(at, dpopHeaders(at.token, at.proof(at.token, {}, '/bound')), '/bound');
+      await expectPassed(at.app, bearer);
+      await expectPassed(at.app, dpopHeaders(at.token, at.proof(at.token, {}, '/bound')), '/bound');
       const says = `${NOT_BOUND}: send it as Bearer`;
       await expectStopped(at, dpopHeaders(plain, at.proof(plain)), dpopRefusal('invalid_token', says));
       expect((await at.app.request('/bound', { headers: bearer })).status).toBe(401);
@@ -228,7 +221,7 @@ describe.each(KINDS)('what one middleware knows, by %s', (kind) => {
       await expectStopped(at, dpopHeaders(plain, at.proof(plain)), dpopRefusal('invalid_token', NOT_BOUND));
     }
     const token = at.issue({ cnf: { jkt: mine.jkt } });
-    for (let i = 0; i < 2; i++) await expectPassed(at, dpopHeaders(token, at.proof(token)));
+    for (let i = 0; i < 2; i++) await expectPassed(at.app, dpopHeaders(token, at.proof(token)));
   });
 
   test.each<[what: string, cnf: unknown]>([
@@ -242,7 +235,7 @@ describe.each(KINDS)('what one middleware knows, by %s', (kind) => {
     const at = await scene(kind, {});
     const token = at.issue({ cnf });
     for (let i = 0; i < 5; i++) await expectStopped(at, { authorization: `Bearer ${token}` }, invalidToken(UNPROVEN));
-    await expectPassed(at, { authorization: `Bearer ${at.issue()}` });
+    await expectPassed(at.app, { authorization: `Bearer ${at.issue()}` });
   });
 
   test('another one, which ignores unknown confirmations, does not share', async () => {
@@ -252,7 +245,7 @@ describe.each(KINDS)('what one middleware knows, by %s', (kind) => {
     const strict = closing(await startApp(kind === 'JWT' ? common : { ...common, introspection }));
     const token = lenient.issue({ cnf: { kid: 'x' } });
     for (let i = 0; i < 3; i++) {
-      await expectPassed(lenient, { authorization: `Bearer ${token}` });
+      await expectPassed(lenient.app, { authorization: `Bearer ${token}` });
       expectRefusal(await strict.get('/protected', token), invalidToken(UNPROVEN));
     }
     expect(strict.handled).toBe(0);

@@ -100,12 +100,15 @@ describe.each(EXPRESSES)('what a stranger sends, %s', (_, create) => {
   test('in absolute form the host says nothing, and the path is the path', async () => {
     const app = await serve((routes, handler) => routes.use(api({ issuer: as.issuer }), handler), create);
     const document = await documentOf(app);
-    for (const host of ['http://evil.example', 'https://api.example.com', 'HTTP://u:p@evil.example:1']) {
+    for (const host of ['http://evil.example', 'https://api.example.com', 'HTTP://evil.example:1']) {
       const told = await sendRaw(app.port, [`GET ${host}${WELL_KNOWN} HTTP/1.1`, 'Host: a']);
       expect([host, told.status, JSON.parse(told.body)]).toEqual([host, 200, document]);
       const secret = await sendRaw(app.port, [`GET ${host}/secret HTTP/1.1`, 'Host: a']);
       expect([secret.status, secret.all('www-authenticate')]).toEqual([401, [CHALLENGE]]);
     }
+    // RFC 9110 section 4.2.4: a user in it is an error, and what is no address gets nothing.
+    const odd = await sendRaw(app.port, [`GET http://u:p@evil.example${WELL_KNOWN} HTTP/1.1`, 'Host: a']);
+    expect([odd.status, odd.all('www-authenticate')]).toEqual([401, [CHALLENGE]]);
     expect(app.ran).toEqual([]);
   });
 

@@ -2,27 +2,13 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import express from 'express';
 import type { RequestHandler } from 'express';
 import { requireToolScope } from '../../lib/mcp.js';
-import { call, challenge, mcpEndpoint, NO_JSON_RPC } from '../support/mcp-endpoint.js';
-import type { Endpoint, Reply } from '../support/mcp-endpoint.js';
+import { call, challenge, mcpEndpoint } from '../support/mcp-endpoint.js';
+import type { Endpoint } from '../support/mcp-endpoint.js';
+import { expectRefused, expectUnlisted, LACKING, MALFORMED } from '../support/mcp-refusals.js';
 import { sendRaw } from '../support/raw.js';
 import { closeAll } from '../support/stage.js';
 
 afterEach(closeAll);
-
-function expectRefused({ called }: Endpoint, reply: Reply, status: number, code: string, says: string, scope?: string) {
-  const said = `, error="${code}", error_description="${says}"${scope === undefined ? '' : `, scope="${scope}"`}`;
-  expect(reply).toEqual({ status, challenge: challenge(said), body: { error: code, error_description: says } });
-  expect(called).toEqual([]);
-}
-
-/** 403 without a code: no scope would open it. */
-function expectUnlisted({ called }: Endpoint, reply: Reply) {
-  expect(reply).toEqual({ status: 403, challenge: challenge(), body: {} });
-  expect(called).toEqual([]);
-}
-
-const malformed = [400, 'invalid_request', NO_JSON_RPC] as const;
-const lacking = [403, 'insufficient_scope', 'The access token lacks a required scope'] as const;
 
 /** The twin of each attack: an honest call by the same guard. */
 async function expectHonest({ post, mint, called }: Endpoint) {
@@ -44,8 +30,8 @@ describe('names of tools', () => {
     const tools = JSON.parse('{"__proto__":["a"],"constructor":["b"],"add_note":[]}') as Record<string, string[]>;
     const endpoint = await mcpEndpoint({ guards: [requireToolScope(tools)] });
     const { post, mint, called } = endpoint;
-    expectRefused(endpoint, await post(mint('b'), call('__proto__')), ...lacking, 'a');
-    expectRefused(endpoint, await post(mint('a'), call('constructor')), ...lacking, 'b');
+    expectRefused(endpoint, await post(mint('b'), call('__proto__')), ...LACKING, 'a');
+    expectRefused(endpoint, await post(mint('a'), call('constructor')), ...LACKING, 'b');
     expect((await post(mint('a'), call('__proto__'))).status).toBe(200);
     expect((await post(mint('b'), call('constructor'))).status).toBe(200);
     expect(called).toEqual(['"__proto__"', '"constructor"']);
@@ -75,7 +61,7 @@ describe('names of tools', () => {
     const endpoint = await mcpEndpoint();
     const { post, mint } = endpoint;
     const message = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":${name}}}`;
-    expectRefused(endpoint, await post(mint('notes:read notes:write'), message), ...malformed);
+    expectRefused(endpoint, await post(mint('notes:read notes:write'), message), ...MALFORMED);
     await expectHonest(endpoint);
   });
 });
@@ -92,7 +78,7 @@ describe('shapes of messages', () => {
   ])('a call with %s calls nothing, and is no bug', async (_what, message) => {
     const endpoint = await mcpEndpoint();
     const reply = await endpoint.post(endpoint.mint('notes:read notes:write'), message);
-    expectRefused(endpoint, reply, ...malformed);
+    expectRefused(endpoint, reply, ...MALFORMED);
     await expectHonest(endpoint);
   });
 
@@ -105,7 +91,7 @@ describe('shapes of messages', () => {
   ])('what reaches the transport is what was looked at: %s', async (message) => {
     const endpoint = await mcpEndpoint();
     const reply = await endpoint.post(endpoint.mint('a'), message);
-    expectRefused(endpoint, reply, ...lacking, 'notes:read notes:write');
+    expectRefused(endpoint, reply, ...LACKING, 'notes:read notes:write');
     await expectHonest(endpoint);
   });
 
@@ -116,7 +102,7 @@ describe('shapes of messages', () => {
     expectRefused(
       endpoint,
       await post(mint('a'), batch.with(250, call('add_note'))),
-      ...lacking,
+      ...LACKING,
       'notes:read notes:write',
     );
     expectUnlisted(endpoint, await post(mint('a'), batch.with(250, call('drop'))));
@@ -157,7 +143,7 @@ describe('bodies that our parser does not read, and a careless transport would',
   test('no parser at all: 400, for good calls as well', async () => {
     const endpoint = await mcpEndpoint({ parsers: [] });
     const { post, mint } = endpoint;
-    expectRefused(endpoint, await post(mint('notes:read notes:write'), call('add_note')), ...malformed);
+    expectRefused(endpoint, await post(mint('notes:read notes:write'), call('add_note')), ...MALFORMED);
   });
 
   test('a form that spells out a message is looked at like one', async () => {
@@ -166,7 +152,7 @@ describe('bodies that our parser does not read, and a careless transport would',
     const form = 'jsonrpc=2.0&method=tools/call&params[name]=add_note';
     const type = { 'content-type': 'application/x-www-form-urlencoded' };
     const { post, mint } = endpoint;
-    expectRefused(endpoint, await post(mint('a'), form, type), ...lacking, 'notes:read notes:write');
+    expectRefused(endpoint, await post(mint('a'), form, type), ...LACKING, 'notes:read notes:write');
     await expectHonest(endpoint);
   });
 
@@ -188,7 +174,7 @@ describe('bodies that our parser does not read, and a careless transport would',
       );
       expect({ called: endpoint.called, status: answer.status }).toEqual({ called: [], status: 403 });
       expect(answer.all('www-authenticate')).toEqual([
-        challenge(`, error="insufficient_scope", error_description="${lacking[2]}", scope="notes:read notes:write"`),
+        challenge(`, error="insufficient_scope", error_description="${LACKING[2]}", scope="notes:read notes:write"`),
       ]);
       await expectHonest(endpoint);
     },
@@ -198,7 +184,7 @@ describe('bodies that our parser does not read, and a careless transport would',
     const endpoint = await mcpEndpoint();
     const { post, mint } = endpoint;
     const reply = await post(mint('a'), call('add_note'), { 'x-http-method-override': 'GET' });
-    expectRefused(endpoint, reply, ...lacking, 'notes:read notes:write');
+    expectRefused(endpoint, reply, ...LACKING, 'notes:read notes:write');
     await expectHonest(endpoint);
   });
 });

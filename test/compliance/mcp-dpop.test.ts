@@ -1,16 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { DpopSession } from '@modelcontextprotocol/client';
 import { decodeJwt } from 'jose';
 import type { Auth } from '../../lib/index.js';
 import { movableClock } from '../support/clock.js';
 import { DPOP_ALGS } from '../support/dpop-refusals.js';
-import { message, startNotes } from '../support/mcp-app.js';
-import type { NotesApp, NotesOptions } from '../support/mcp-app.js';
+import { message } from '../support/mcp-app.js';
+import type { NotesApp } from '../support/mcp-app.js';
 import { Person } from '../support/mcp-person.js';
-import { startMcpProvider } from '../support/mcp-provider.js';
-import type { McpProvider } from '../support/mcp-provider.js';
+import { mcpProvider, mcpStage } from '../support/mcp-stage.js';
 import { version2 } from '../support/mcp-v2.js';
-import { closeAll, closing } from '../support/stage.js';
 
 jest.setTimeout(30_000); // a login takes a dozen requests
 
@@ -25,17 +23,7 @@ class PersonWithKey extends Person {
   readonly dpop = () => this.session;
 }
 
-let provider: McpProvider;
-
-beforeAll(async () => {
-  for (const method of ['warn', 'info'] as const) jest.spyOn(console, method).mockImplementation(() => undefined);
-  provider = await startMcpProvider({ nonces: true });
-});
-afterEach(closeAll);
-afterAll(async () => {
-  await provider.close();
-  jest.restoreAllMocks();
-});
+const provider = mcpProvider({ nonces: true });
 
 const algs = `, algs="${DPOP_ALGS}"`;
 const says = (error: string, description: string) => `, error="${error}", error_description="${description}"`;
@@ -46,18 +34,14 @@ const LACKS = says('insufficient_scope', 'The access token lacks a required scop
 
 describe.each(['auto', 'legacy'] as const)('DPoP with nonces of both servers, protocol negotiation %s', (era) => {
   const line = version2(era);
-  const start = async (options: NotesOptions = {}) =>
-    closing(await startNotes(line, provider, { dpop: { nonce: 'required' }, ...options }));
-  const connect = async <P extends Person>(app: NotesApp, person: P) => ({
-    person,
-    client: closing(await line.connect(app.endpoint, person)),
-  });
+  const { start, connect } = mcpStage(line, provider, { dpop: { nonce: 'required' } });
   const both = (app: NotesApp, ofBearer: string, ofDPoP: string) =>
     `${app.challenge(ofBearer)}, ${app.challenge(`${algs}${ofDPoP}`, 'DPoP')}`;
 
   test('MCP-A3-1 9449-9-1 from the first refusal to a tool call, with a key that is proven to both servers', async () => {
     const app = await start();
-    const { person, client } = await connect(app, new PersonWithKey());
+    const person = new PersonWithKey();
+    const { client } = await connect(app, person);
     const told = person.told();
     const [contact] = told;
     expect([contact?.summary, contact?.challenge]).toEqual(['POST /mcp 401', both(app, READ, READ)]);
@@ -83,7 +67,7 @@ describe.each(['auto', 'legacy'] as const)('DPoP with nonces of both servers, pr
     const { text } = await app.ask({ method: 'GET', path: '/.well-known/oauth-protected-resource/mcp' });
     expect(JSON.parse(text)).toEqual({
       resource: app.resource,
-      authorization_servers: [provider.issuer],
+      authorization_servers: [provider().issuer],
       scopes_supported: ['notes:read', 'notes:write'],
       dpop_signing_alg_values_supported: DPOP_ALGS.split(' '),
       dpop_bound_access_tokens_required: true,

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer, requireScopes } from '@modelcontextprotocol/server';
 import cors from 'cors';
@@ -7,43 +7,30 @@ import { decodeJwt } from 'jose';
 import { requireScope, resourceServer } from '../../lib/index.js';
 import { listen } from '../support/listen.js';
 import { message } from '../support/mcp-app.js';
-import { mcpFlowTests } from '../support/mcp-flow-tests.js';
+import { mcpFlowTests, WAY_IN } from '../support/mcp-flow-tests.js';
 import { Notes } from '../support/mcp-line.js';
-import { Person } from '../support/mcp-person.js';
-import { startMcpProvider } from '../support/mcp-provider.js';
-import type { McpProvider } from '../support/mcp-provider.js';
+import { mcpProvider, mcpStage } from '../support/mcp-stage.js';
 import { mcpTokenTests } from '../support/mcp-token-tests.js';
 import { version2 } from '../support/mcp-v2.js';
-import { closeAll, closing } from '../support/stage.js';
+import { closing } from '../support/stage.js';
 
 jest.setTimeout(30_000); // a login takes a dozen requests
 
-const METADATA = 'GET /.well-known/oauth-protected-resource/mcp 200';
-const LOGIN = ['GET /.well-known/oauth-authorization-server 200', 'POST /reg 201', 'GET /auth 303', 'POST /token 200'];
 const line = version2('auto');
 
 describe('version 2 of the SDK, and the protocol of 2026', () => {
-  mcpFlowTests(line, ['POST /mcp 401', METADATA, ...LOGIN, 'POST /mcp 200']);
+  mcpFlowTests(line, WAY_IN);
   mcpTokenTests(line);
 });
 
 describe('version 2 of the SDK, and the protocol of 2025', () => {
-  mcpFlowTests(version2('legacy'), ['POST /mcp 401', METADATA, ...LOGIN, 'POST /mcp 200', 'POST /mcp 202']);
+  mcpFlowTests(version2('legacy'), [...WAY_IN, 'POST /mcp 202']);
   mcpTokenTests(version2('legacy'));
 });
 
 describe('other ways to put an application together', () => {
-  let provider: McpProvider;
-
-  beforeAll(async () => {
-    for (const method of ['warn', 'info'] as const) jest.spyOn(console, method).mockImplementation(() => undefined);
-    provider = await startMcpProvider();
-  });
-  afterEach(closeAll);
-  afterAll(async () => {
-    await provider.close();
-    jest.restoreAllMocks();
-  });
+  const provider = mcpProvider();
+  const { connect } = mcpStage(line, provider);
 
   /** An application, and the address of its endpoint at `path`. */
   async function start(routes: (app: express.Express, origin: string) => void): Promise<string> {
@@ -54,12 +41,13 @@ describe('other ways to put an application together', () => {
   }
 
   const protect = (resource: string) => {
-    provider.audiences.set(resource, resource);
-    return resourceServer({ resource, issuer: provider.issuer, metadata: { maxAge: 0 } });
+    const { issuer, audiences } = provider();
+    audiences.set(resource, resource);
+    return resourceServer({ resource, issuer, metadata: { maxAge: 0 } });
   };
 
   test('MCP-D2-1 MCP-A9.2-2 two servers in one application, each on its path, each with its document and its tokens', async () => {
-    const paths = ['/work/mcp', '/home/mcp'] as const;
+    const paths = ['/office/mcp', '/garden/mcp'] as const;
     const origin = await start((app, url) => {
       for (const path of paths) {
         const api = protect(`${url}${path}`);
@@ -69,26 +57,25 @@ describe('other ways to put an application together', () => {
     });
     const people = [];
     for (const path of paths) {
-      const person = new Person();
-      const client = closing(await line.connect(new URL(`${origin}${path}`), person));
+      const { person, client } = await connect({ endpoint: new URL(`${origin}${path}`) });
       expect(await client.call('whoami')).toMatch(/^alice /);
       expect(decodeJwt(person.token).aud).toBe(`${origin}${path}`);
       const summaries = person.told().map(({ summary }) => summary);
       expect(summaries).toContain(`GET /.well-known/oauth-protected-resource${path} 200`);
       people.push(person);
     }
-    const [ofWork] = people;
-    const home = `${origin}/home/mcp`;
-    const authorization = `Bearer ${ofWork?.token ?? ''}`;
+    const [ofOffice] = people;
+    const garden = `${origin}/garden/mcp`;
+    const authorization = `Bearer ${ofOffice?.token ?? ''}`;
     const ask = (url: string) => fetch(url, { method: 'POST', headers: { authorization }, body: '{}' });
-    const refused = await ask(home);
+    const refused = await ask(garden);
     const says = 'error="invalid_token", error_description="The access token is not for this resource"';
-    const document = `resource_metadata="${origin}/.well-known/oauth-protected-resource/home/mcp"`;
+    const document = `resource_metadata="${origin}/.well-known/oauth-protected-resource/garden/mcp"`;
     expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([
       401,
-      `Bearer realm="${home}", ${says}, scope="notes:read", ${document}`,
+      `Bearer realm="${garden}", ${says}, scope="notes:read", ${document}`,
     ]);
-    expect((await ask(`${origin}/work/mcp`)).status).not.toBe(401);
+    expect((await ask(`${origin}/office/mcp`)).status).not.toBe(401);
   });
 
   test('MCP-A11.1-1 MCP-A11.1-2 the scope that the SDK asks of a resource: its challenge finds our metadata', async () => {
@@ -105,8 +92,7 @@ describe('other ways to put an application together', () => {
       const handler = toNodeHandler(mcp);
       app.all('/mcp', requireScope('notes:read'), express.json(), (req, res) => handler(req, res, req.body));
     });
-    const person = new Person();
-    const client = closing(await line.connect(new URL(`${origin}/mcp`), person));
+    const { person, client } = await connect({ endpoint: new URL(`${origin}/mcp`) });
     person.told();
     expect(await client.read('notes://draft')).toBe('a draft');
     const [refused, ...more] = person.told();

@@ -11,14 +11,14 @@ import { until } from '../support/faults.js';
 import { answering, portOf } from '../support/mutual-tls.js';
 import { describeWith, startProxy } from '../support/proxy-process.js';
 import { closeAll, closing } from '../support/stage.js';
+import { complaintsIn, exchangesIn, expectReadme, folderOf, programOf, summaryOf } from './printed.js';
 
 jest.setTimeout(30_000);
 
 /** Milliseconds after which what still runs is ended, and counts as left behind. */
 const LIMIT = 20_000;
 
-const COMMAND = 'examples/mtls/start.js';
-const FOLDER = join(ROOT, 'examples/mtls');
+const FOLDER = folderOf('mtls');
 const [PASSED, REFUSED] = ['GET /salaries 200', 'GET /salaries 401 Bearer invalid_token'];
 const DIRECT = ['POST /token 200', PASSED, REFUSED, REFUSED];
 const END = '\n\nOnly the client was told the salaries.\n';
@@ -32,7 +32,7 @@ afterAll(() => {
 
 /** The program, as the leader of a group of processes, to which all belong that it starts. */
 function start(env: NodeJS.ProcessEnv) {
-  const child = spawn(process.execPath, [COMMAND], {
+  const child = spawn(process.execPath, [programOf('mtls')], {
     cwd: ROOT,
     env: { ...process.env, TMPDIR: files.path, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -50,9 +50,8 @@ function start(env: NodeJS.ProcessEnv) {
   // nginx shares the standard error of the program, so this comes when both have ended.
   const ended = once(child, 'close').then(([code]: (number | null)[]) => {
     clearTimeout(limit);
-    const complaints = printed.stderr.split('\n').filter((line) => !line.startsWith('oidc-provider WARNING: '));
     const left = [...readdirSync(files.path), ...running];
-    return { code, complaints: complaints.join('\n'), stdout: printed.stdout, left };
+    return { code, complaints: complaintsIn(printed.stderr), stdout: printed.stdout, left };
   });
   return { child, ended };
 }
@@ -61,15 +60,7 @@ function start(env: NodeJS.ProcessEnv) {
 const run = (env: NodeJS.ProcessEnv = {}) => start(env).ended;
 
 /** The requests, each with the status of its answer, and the scheme of the challenge and its error. */
-function exchanges(stdout: string): readonly string[] {
-  const [, ...texts] = stdout.split(/^ {3}> (?=[A-Z]+ http)/m);
-  return texts.map((text) => {
-    const [, method, path] = /^([A-Z]+) https:\/\/127\.0\.0\.1(?::\d+)?(\/\S+)\n/.exec(text) ?? [];
-    const status = /^ {3}< (\d{3})$/m.exec(text)?.[1];
-    const [, scheme, error] = /^ {3}< WWW-Authenticate: (\w+).* error="(\w+)"/m.exec(text) ?? [];
-    return [method, path, status, scheme, error].filter((word) => word !== undefined).join(' ');
-  });
-}
+const exchanges = (stdout: string) => exchangesIn(stdout, 'https').map(summaryOf);
 
 /** A script that takes the place of nginx. */
 function script(name: string, ...lines: readonly string[]): string {
@@ -173,10 +164,7 @@ describeWith('nginx')('with the real nginx', () => {
 });
 
 test('the README has the command, and every file', () => {
-  const text = readFileSync(join(FOLDER, 'README.md'), 'utf8');
-  expect(text).toContain(`npm ci && npm run build && node ${COMMAND}\n`);
-  const names = readdirSync(FOLDER).filter((name) => name !== 'README.md');
-  expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  expectReadme('mtls');
 });
 
 /** The configuration of nginx in the README. */

@@ -1,27 +1,22 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { beforeAll, expect, jest, test } from '@jest/globals';
-import { ROOT, run } from '../package/project.js';
-import type { Outcome } from '../package/project.js';
+import { expectReadme, expectShortened, runExample, stepsIn } from './printed.js';
+import type { Printed } from './printed.js';
 
 jest.setTimeout(30_000);
 
-const FOLDER = join(ROOT, 'examples/websocket');
-const COMMAND = ['examples/websocket/start.js'];
-
-let program: Outcome;
+let program: Printed;
 /** What came back under each of the numbered titles. */
 let steps: readonly (readonly string[])[];
 
 beforeAll(async () => {
-  program = await run(process.execPath, COMMAND, ROOT);
-  const [, ...texts] = program.stdout.split(/^\d\. /m);
-  steps = texts.map((text) => [...text.matchAll(/^ {3}(?:< | {2})(.*)$/gm)].map(([, line = '']) => line));
+  program = await runExample('websocket');
+  steps = stepsIn(program.stdout).map((step) =>
+    [...step.matchAll(/^ {3}(?:< | {2})(.*)$/gm)].map(([, line = '']) => line),
+  );
 });
 
 test('it ends by itself, and complains of nothing', () => {
-  const complaints = program.stderr.split('\n').filter((line) => !line.startsWith('oidc-provider WARNING: '));
-  expect([program.code, complaints.join('\n')]).toEqual([0, '']);
+  expect([program.code, program.complaints]).toEqual([0, '']);
 });
 
 test('who has a good token is in the room, for as long as it lives', () => {
@@ -36,13 +31,9 @@ test('who has a good token is in the room, for as long as it lives', () => {
 });
 
 test('tokens are shortened', () => {
-  expect(program.stdout).toMatch(/ Bearer eyJ[\w-]{7}\.\.\.[\w-]{5}\n/);
-  expect(program.stdout).not.toMatch(/[\w-]{30}/);
+  expectShortened(program.stdout, 'Bearer');
 });
 
 test('the README has the command, and every file', () => {
-  const text = readFileSync(join(FOLDER, 'README.md'), 'utf8');
-  expect(text).toContain(`npm ci && npm run build && node ${COMMAND.join(' ')}\n`);
-  const files = readdirSync(FOLDER).filter((name) => name !== 'README.md');
-  expect(files.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  expectReadme('websocket');
 });

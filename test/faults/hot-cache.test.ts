@@ -9,7 +9,7 @@ import type { Stage } from '../support/faults.js';
 import { expectHot, expectVerifiedAnew, heat, watchSignatures } from '../support/hot.js';
 import type { Signatures } from '../support/hot.js';
 import { INACTIVE } from '../support/introspection-stage.js';
-import { PAUSE, SAYS as ALSO_SAYS } from '../support/stage.js';
+import { PAUSE } from '../support/stage.js';
 import { signingKey } from '../support/tokens.js';
 import type { SigningKey } from '../support/tokens.js';
 
@@ -64,7 +64,7 @@ describe('a token that was accepted a hundred times', () => {
     clock.now -= clockTolerance;
     await expectHot(app, signatures, token);
     clock.now -= 0.001;
-    await expectRefused(app, token, ALSO_SAYS.early);
+    await expectRefused(app, token, SAYS.early);
     clock.now += 0.001;
     await expectHot(app, signatures, token);
   });

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { configure } from '../../lib/configuration.js';
 import { digestOf } from '../../lib/digest.js';
-import { InvalidTokenError } from '../../lib/errors.js';
 import { TestAuthorizationServer } from '../support/authorization-server.js';
 import { movableClock } from '../support/clock.js';
 import { closeAll, closing, COOLDOWN, expectAccepted, expectRefused, SAYS } from '../support/faults.js';
 import { unsigned, until, warmStage } from '../support/faults.js';
+import type { App, Stage } from '../support/faults.js';
 import { expectHot, expectVerifiedAnew, heat, watchSignatures } from '../support/hot.js';
 import type { Signatures } from '../support/hot.js';
 import { tally } from '../support/introspection-stage.js';
-import { heapInUse } from '../support/memory.js';
+import { countRefused, heapInUse } from '../support/memory.js';
 import { signingKey } from '../support/tokens.js';
 
 /** An option; ten thousand by default. */
@@ -33,7 +33,7 @@ async function bench(maxCachedTokens = MAX) {
   const clock = movableClock();
   const as = closing(await TestAuthorizationServer.start());
   as.keys = [signingKey('EdDSA', 'first')]; // the same token gets the same signature
-  const { verify, recall } = configure({ resource: as.resource, issuer: as.issuer, clock, maxCachedTokens });
+  const { verify, jwts } = configure({ resource: as.resource, issuer: as.issuer, clock, maxCachedTokens });
   const mint = (i: number) => {
     const jti = `5f0c8a1e-6a47-4d0e-9c0b-${String(i).padStart(12, '0')}`;
     return as.mint({ ...TYPICAL, jti }, { now: clock.now });
@@ -46,7 +46,7 @@ async function bench(maxCachedTokens = MAX) {
         expect(found.clientId).toBe('photo-editor');
     }
   };
-  return { as, clock, mint, verify, send, isKnown: (token: string) => recall(digestOf(token)) !== undefined };
+  return { as, clock, mint, verify, send, isKnown: (token: string) => jwts.recall(digestOf(token)) !== undefined };
 }
 
 /** What a server says of a person, and something of its own that fills the token up. */
@@ -97,16 +97,7 @@ describe('what is remembered', () => {
         () => `rubbish-${i}`,
       ][i % 5]?.() ?? '';
     const flood = async (from: number, to: number) => {
-      let refused = 0;
-      for (let i = from; i < to; i++) {
-        try {
-          await verify(bad(i));
-        } catch (error) {
-          if (!(error instanceof InvalidTokenError)) throw error;
-          refused++;
-        }
-      }
-      expect(refused).toBe(to - from);
+      expect(await countRefused(verify, bad, from, to)).toBe(to - from);
     };
     await flood(0, 1000);
     const before = await heapInUse();
@@ -141,6 +132,24 @@ describe(`${CROWD} requests at once with one new token`, () => {
 
   const crowd = (token: string) => Array.from({ length: CROWD }, () => token);
 
+  /** Something happens while they are verified. They pass: the token was good when they came. */
+  async function meanwhile(app: App, token: string, happens: () => unknown): Promise<void> {
+    const held = signatures.hold();
+    const early = tally(app, crowd(token));
+    await until(() => held.waiting() === CROWD, 'all are verified', 20);
+    held.letOthersPass();
+    await happens();
+    held.release();
+    expect(await early).toEqual({ 200: CROWD });
+  }
+
+  /** The keys change, and a token with an unknown one makes it noticed. */
+  async function rotate({ as, app, clock, mint }: Stage, keys: Stage['as']['keys']): Promise<void> {
+    as.keys = keys;
+    clock.now += COOLDOWN;
+    await expectAccepted(app, mint());
+  }
+
   test('all pass, and it is known afterwards', async () => {
     const { as, app, mint } = await warmStage();
     const token = mint();
@@ -151,17 +160,10 @@ describe(`${CROWD} requests at once with one new token`, () => {
   }, 30_000);
 
   test('its key is withdrawn while they are verified: they pass, and it is not known afterwards', async () => {
-    const { as, app, clock, mint } = await warmStage();
+    const staged = await warmStage();
+    const { as, app, mint } = staged;
     const token = mint();
-    const held = signatures.hold();
-    const early = tally(app, crowd(token));
-    await until(() => held.waiting() === CROWD, 'all are verified', 20);
-    held.letOthersPass();
-    as.keys = [signingKey('ES256', 'second')];
-    clock.now += COOLDOWN;
-    await expectAccepted(app, mint()); // an unknown kid: the rotation is noticed
-    held.release();
-    expect(await early).toEqual({ 200: CROWD });
+    await meanwhile(app, token, () => rotate(staged, [signingKey('ES256', 'second')]));
     await expectRefused(app, token, SAYS.key);
     expect(await tally(app, crowd(token))).toEqual({ 401: CROWD });
     await heat(app, signatures, mint());
@@ -169,17 +171,10 @@ describe(`${CROWD} requests at once with one new token`, () => {
   }, 30_000);
 
   test('the keys change, and have its key still: it is verified anew', async () => {
-    const { as, app, clock, mint } = await warmStage();
+    const staged = await warmStage();
+    const { as, app, mint } = staged;
     const token = mint();
-    const held = signatures.hold();
-    const early = tally(app, crowd(token));
-    await until(() => held.waiting() === CROWD, 'all are verified', 20);
-    held.letOthersPass();
-    as.keys = [signingKey('ES256', 'second'), ...as.keys];
-    clock.now += COOLDOWN;
-    await expectAccepted(app, mint());
-    held.release();
-    expect(await early).toEqual({ 200: CROWD });
+    await meanwhile(app, token, () => rotate(staged, [signingKey('ES256', 'second'), ...as.keys]));
     await expectVerifiedAnew(app, signatures, token);
   }, 30_000);
 
@@ -191,14 +186,10 @@ describe(`${CROWD} requests at once with one new token`, () => {
     async (_what, hasKey) => {
       const { as, app, mint } = await warmStage();
       const token = mint();
-      const held = signatures.hold();
-      const early = tally(app, crowd(token));
-      await until(() => held.waiting() === CROWD, 'all are verified', 20);
-      held.letOthersPass();
-      if (!hasKey) as.keys = [signingKey('ES256', 'second')];
-      app.middleware.purge();
-      held.release();
-      expect(await early).toEqual({ 200: CROWD });
+      await meanwhile(app, token, () => {
+        if (!hasKey) as.keys = [signingKey('ES256', 'second')];
+        app.middleware.purge();
+      });
       expect(as.keyFetches).toBe(0);
       if (hasKey) await expectVerifiedAnew(app, signatures, token);
       else await expectRefused(app, token, SAYS.key);
@@ -211,12 +202,7 @@ describe(`${CROWD} requests at once with one new token`, () => {
   test('it expires while they are verified: nobody passes with it afterwards', async () => {
     const { app, clock, mint } = await warmStage();
     const token = mint();
-    const held = signatures.hold();
-    const early = tally(app, crowd(token));
-    await until(() => held.waiting() === CROWD, 'all are verified', 20);
-    clock.now += 300;
-    held.release();
-    expect(await early).toEqual({ 200: CROWD }); // it was good when they came
+    await meanwhile(app, token, () => (clock.now += 300));
     await expectRefused(app, token, SAYS.expired);
     await expectHot(app, signatures, await warmed(app, mint()));
   }, 30_000);

@@ -24,6 +24,8 @@ import {
   tally,
 } from '../support/introspection-stage.js';
 import type { IntrospectionStage } from '../support/introspection-stage.js';
+import { expectLimited, measure, trickle } from '../support/time-limit.js';
+import type { Measured } from '../support/time-limit.js';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 const NO_ANSWER = `${ANSWER} could not be fetched: no connection, or no answer in time`;
@@ -35,17 +37,7 @@ const NO_AUTHENTICATION =
 const SLOW: readonly [what: string, listener: RequestListener, reason: string][] = [
   ['the server does not answer', () => undefined, NO_ANSWER],
   ['the server stops within the body', (_req, res) => void res.writeHead(200, JSON_TYPE).write('{"active":'), NO_END],
-  [
-    'the server sends a byte at a time',
-    (_req, res) => {
-      res.writeHead(200, JSON_TYPE);
-      const trickle = setInterval(() => res.write(' '), 50).unref();
-      res.on('close', () => {
-        clearInterval(trickle);
-      });
-    },
-    NO_END,
-  ],
+  ['the server sends a byte at a time', trickle, NO_END],
 ];
 
 /** Ways of the user's own code of not coming to an end, as soon as it is stuck. */
@@ -70,30 +62,6 @@ const OWN: readonly [what: string, Partial<IntrospectionOptions>, Partial<Common
   ],
 ];
 const REASONS = [...SLOW, ...OWN].map((row) => [row[0], row.at(-1) as string] as const);
-
-interface Measured {
-  readonly milliseconds: number;
-  readonly failure: unknown;
-}
-
-/** How long it took, and what went wrong in it. Never rejects: the test that asks for it tells. */
-async function measure(step: () => Promise<unknown>): Promise<Measured> {
-  const start = performance.now();
-  let failure: unknown;
-  try {
-    await step();
-  } catch (error) {
-    failure = error;
-  }
-  return { milliseconds: performance.now() - start, failure };
-}
-
-/** The time limit ended it: not earlier, and not much later. */
-function expectLimited(measured: Measured | undefined): void {
-  expect(measured).toMatchObject({ failure: undefined });
-  expect(measured?.milliseconds).toBeGreaterThan(TIMEOUT - 100);
-  expect(measured?.milliseconds).toBeLessThan(TIMEOUT + SLACK);
-}
 
 interface Slow extends IntrospectionStage {
   readonly cached: string;

@@ -18,22 +18,11 @@ import {
   warmStage,
 } from '../support/faults.js';
 import type { App, Stage } from '../support/faults.js';
+import { many, tally } from '../support/introspection-stage.js';
 import { keysAtHand, newerKeys } from '../support/keys.js';
 import { signingKey } from '../support/tokens.js';
 
 afterEach(closeAll);
-
-/** How often each status came. */
-async function tally(app: App, tokens: readonly string[]): Promise<Record<number, number>> {
-  const counts: Record<number, number> = {};
-  const seen = await Promise.all(tokens.map((token) => app.get(token)));
-  for (const { status } of seen) counts[status] = (counts[status] ?? 0) + 1;
-  return counts;
-}
-
-function many(count: number, make: (i: number) => string): string[] {
-  return Array.from({ length: count }, (_, i) => make(i));
-}
 
 describe('many at once', () => {
   test('1,000 cold requests: one fetch', async () => {

@@ -1,12 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { configure } from '../../lib/configuration.js';
-import { InvalidTokenError } from '../../lib/errors.js';
 import type { ResourceServerOptions } from '../../lib/index.js';
 import { TestAuthorizationServer } from '../support/authorization-server.js';
 import { movableClock } from '../support/clock.js';
 import type { Clock } from '../support/clock.js';
 import { closeAll, closing, COOLDOWN, GET_KEYS, GET_METADATA, serve, unsigned } from '../support/faults.js';
-import { heapInUse } from '../support/memory.js';
+import { countRefused, heapInUse } from '../support/memory.js';
 
 /** What may be left over, whatever has gone through: 200,000 tokens of 500 bytes would be a hundred times as much. */
 const BOUND = 8 * 1024 * 1024;
@@ -27,23 +26,12 @@ function verifierOf(options: Partial<ResourceServerOptions>) {
 
 /** Sends `count` tokens through the verifier in batches; every one must be refused. Gives what is left over on the heap. */
 async function leftOver(verify: (token: string) => unknown, count: number, token: (i: number) => string) {
-  let refused = 0;
-  const batch = async (from: number, to: number) => {
-    for (let i = from; i < to; i++) {
-      try {
-        await verify(token(i));
-      } catch (error) {
-        if (!(error instanceof InvalidTokenError)) throw error;
-        refused++;
-      }
-    }
-  };
   const warmUp = Math.floor(count / 20); // what is allocated once, and code that is compiled
-  await batch(0, warmUp);
+  const first = await countRefused(verify, token, 0, warmUp);
   const before = await heapInUse();
-  await batch(warmUp, count);
+  const rest = await countRefused(verify, token, warmUp, count);
   const left = (await heapInUse()) - before;
-  expect(refused).toBe(count);
+  expect(first + rest).toBe(count);
   return left;
 }
 

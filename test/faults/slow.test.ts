@@ -15,7 +15,6 @@ import {
   LONGEST_WAIT,
   METADATA,
   serve,
-  SLACK,
   stage,
   TIMEOUT,
   until,
@@ -23,6 +22,8 @@ import {
 } from '../support/faults.js';
 import type { App, Stage } from '../support/faults.js';
 import { movableClock } from '../support/clock.js';
+import { expectLimited, measure, trickle } from '../support/time-limit.js';
+import type { Measured } from '../support/time-limit.js';
 
 /** Ways of not coming to an end. */
 const SLOW: readonly [what: string, listener: RequestListener][] = [
@@ -31,41 +32,8 @@ const SLOW: readonly [what: string, listener: RequestListener][] = [
     'stops within the body',
     (_req, res) => void res.writeHead(200, { 'Content-Type': 'application/json' }).write('{"keys":'),
   ],
-  [
-    'sends a byte at a time',
-    (_req, res) => {
-      res.writeHead(200, { 'Content-Type': 'application/json' });
-      const trickle = setInterval(() => res.write(' '), 50).unref();
-      res.on('close', () => {
-        clearInterval(trickle);
-      });
-    },
-  ],
+  ['sends a byte at a time', trickle],
 ];
-
-interface Measured {
-  readonly milliseconds: number;
-  readonly failure: unknown;
-}
-
-/** How long it took, and what went wrong in it. Never rejects: the test that asks for it tells. */
-async function measure(step: () => Promise<unknown>): Promise<Measured> {
-  const start = performance.now();
-  let failure: unknown;
-  try {
-    await step();
-  } catch (error) {
-    failure = error;
-  }
-  return { milliseconds: performance.now() - start, failure };
-}
-
-/** The time limit ended it: not earlier, and not much later. */
-function expectLimited({ milliseconds, failure }: Measured): void {
-  expect(failure).toBeUndefined();
-  expect(milliseconds).toBeGreaterThan(TIMEOUT - 100);
-  expect(milliseconds).toBeLessThan(TIMEOUT + SLACK);
-}
 
 // They take five seconds each, so they run side by side before the tests that look at them.
 const stages = new Map<string, Stage>();

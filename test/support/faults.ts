@@ -9,8 +9,11 @@ import { movableClock } from './clock.js';
 import type { Clock } from './clock.js';
 import { listen } from './listen.js';
 import type { Listening } from './listen.js';
+import { closing, SAYS } from './stage.js';
 import { base64url, validClaims } from './tokens.js';
 import type { Overrides } from './tokens.js';
+
+export { closeAll, closing, SAYS } from './stage.js';
 
 /** What the code says of time, in seconds. `docs/outages.md` says the same. */
 export const FRESH = 600;
@@ -25,32 +28,6 @@ export const METADATA = '/.well-known/oauth-authorization-server';
 export const OPENID = '/.well-known/openid-configuration';
 export const GET_METADATA = `GET ${METADATA}`;
 export const GET_KEYS = 'GET /jwks';
-
-/** The sentences of `error_description` that these tests meet. */
-export const SAYS = {
-  noJwt: 'The access token is not a JSON Web Token',
-  algorithm: 'The access token is signed with an algorithm that is not accepted here',
-  issuer: 'The access token is from an issuer that is not trusted here',
-  type: 'The token is not an access token by its type',
-  times: 'The access token has no valid times',
-  expired: 'The access token expired',
-  audience: 'The access token is not for this resource',
-  claim: 'The access token has no client identifier',
-  key: 'The access token is signed with a key that its issuer does not have',
-  signature: 'The access token has a wrong signature',
-} as const;
-
-const open: { readonly close: () => Promise<void> }[] = [];
-
-/** Closes `server` after the test that opened it, by way of `afterEach(closeAll)`. */
-export function closing<T extends { readonly close: () => Promise<void> }>(server: T): T {
-  open.push(server);
-  return server;
-}
-
-export async function closeAll(): Promise<void> {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-}
 
 /** What the caller saw. */
 export interface Seen {
@@ -175,7 +152,7 @@ export const KEYLESS: readonly [what: string, claims: Overrides, header: Overrid
   ['a token for somebody else', { aud: 'https://other.example' }, {}, SAYS.audience],
   ['a token of another issuer', { iss: 'https://other.example' }, {}, SAYS.issuer],
   ['an ID token', {}, { typ: 'JWT' }, SAYS.type],
-  ['a token without a client', { client_id: undefined }, {}, SAYS.claim],
+  ['a token without a client', { client_id: undefined }, {}, SAYS.missing('client_id')],
   ['an unsigned token', {}, { alg: 'none' }, SAYS.algorithm],
 ];
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import * as oidc from 'oidc-provider';
 import type { Fetch } from '../../lib/index.js';
+import { browse } from './browser.js';
 import { providerKey } from './oidc-provider.js';
 import type { Resources } from './oidc-provider.js';
 
@@ -87,8 +88,8 @@ export async function startIntrospectingProvider(options: ProviderOptions): Prom
         ...{ scope: 'openid offline_access read', resource },
         ...{ code_challenge: challenge, code_challenge_method: 'S256' },
       });
-      const landed = await browse(`${issuer}/auth?${query.toString()}`, fetch);
-      const code = landed.searchParams.get('code') ?? '';
+      const start = new URL(`${issuer}/auth?${query.toString()}`);
+      const code = (await browse(start, REDIRECT_URI, fetch)).get('code') ?? '';
       const form = { grant_type: 'authorization_code', code, redirect_uri: REDIRECT_URI, code_verifier: VERIFIER };
       return (await (await post('/token', form)).json()) as LoggedIn;
     },
@@ -170,22 +171,4 @@ async function providerAt(
     await provider.interactionFinished(ctx.req, ctx.res, result, { mergeWithLastSubmission: false });
   });
   return provider.callback();
-}
-
-/** Follows redirects with cookies up to the redirect URI. */
-async function browse(start: string, fetch: Fetch): Promise<URL> {
-  const jar = new Map<string, string>();
-  for (let url = new URL(start), hops = 0; hops < 10; hops++) {
-    const cookie = [...jar].map((pair) => pair.join('=')).join('; ');
-    const response = await fetch(url, { redirect: 'manual', headers: { cookie } });
-    for (const line of response.headers.getSetCookie()) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      jar.set(name, value);
-    }
-    const location = response.headers.get('location');
-    if (location === null) throw new Error(`no redirect: ${String(response.status)} ${await response.text()}`);
-    url = new URL(location, url);
-    if (url.href.startsWith(REDIRECT_URI)) return url;
-  }
-  throw new Error('too many redirects');
 }

@@ -1,35 +1,28 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { requireScope, resourceServer } from '../../lib/index.js';
-import { message, startNotes } from './mcp-app.js';
-import type { NotesApp, NotesOptions } from './mcp-app.js';
+import { message } from './mcp-app.js';
 import type { McpLine } from './mcp-line.js';
 import { Person } from './mcp-person.js';
-import { startMcpProvider } from './mcp-provider.js';
-import type { McpProvider } from './mcp-provider.js';
-import { closeAll, closing } from './stage.js';
+import { mcpProvider, mcpStage } from './mcp-stage.js';
 
 const ADD = message('tools/call', { name: 'add_note', arguments: { text: 'x' } });
 
+/** How a client gets in that knows nothing but the address. Some go on from there. */
+export const WAY_IN = [
+  'POST /mcp 401',
+  'GET /.well-known/oauth-protected-resource/mcp 200',
+  'GET /.well-known/oauth-authorization-server 200',
+  'POST /reg 201',
+  'GET /auth 303',
+  'POST /token 200',
+  'POST /mcp 200',
+];
+
 /** What every line of the SDK does with a server of ours, from the first contact on. `first` is how it gets in. */
 export function mcpFlowTests(line: McpLine, first: readonly string[]): void {
-  let provider: McpProvider;
-
-  beforeAll(async () => {
-    for (const method of ['warn', 'info'] as const) jest.spyOn(console, method).mockImplementation(() => undefined);
-    provider = await startMcpProvider();
-  });
-  afterEach(closeAll);
-  afterAll(async () => {
-    await provider.close();
-    jest.restoreAllMocks();
-  });
-
-  const start = async (options: NotesOptions = {}) => closing(await startNotes(line, provider, options));
-  const connect = async (app: NotesApp, person = new Person()) => ({
-    person,
-    client: closing(await line.connect(app.endpoint, person)),
-  });
+  const provider = mcpProvider();
+  const { start, connect } = mcpStage(line, provider);
 
   describe('first contact', () => {
     test('MCP-A3-1 MCP-D2-1 MCP-A6-1 the client knows the address, and gets in', async () => {
@@ -83,14 +76,14 @@ export function mcpFlowTests(line: McpLine, first: readonly string[]): void {
       const { text } = await app.ask({ method: 'GET', path: '/.well-known/oauth-protected-resource/mcp' });
       expect(JSON.parse(text)).toEqual({
         resource: app.resource,
-        authorization_servers: [provider.issuer],
+        authorization_servers: [provider().issuer],
         bearer_methods_supported: ['header'],
         scopes_supported: ['notes:read', 'notes:write'],
       });
       const { resource } = app;
       const find = { resource, metadata: true, authorizationServers: () => undefined } as const;
       expect(() => resourceServer(find)).toThrow(/"authorization_servers"/);
-      expect(() => resourceServer({ ...find, metadata: { authorization_servers: [provider.issuer] } })).not.toThrow();
+      expect(() => resourceServer({ ...find, metadata: { authorization_servers: [provider().issuer] } })).not.toThrow();
     });
 
     test('MCP-A8.1-1 a server at the root is called what its address is, without a slash at the end', async () => {
@@ -130,7 +123,7 @@ export function mcpFlowTests(line: McpLine, first: readonly string[]): void {
       expect(() =>
         resourceServer({
           resource: app.resource,
-          issuer: provider.issuer,
+          issuer: provider().issuer,
           metadata: { scopes_supported: ['offline_access'] },
         }),
       ).toThrow(TypeError);

@@ -1,4 +1,4 @@
-import { browse } from './mcp-provider.js';
+import { browse } from './browser.js';
 
 /** One request of a client with its answer, the secrets left out. */
 export interface Exchange {

@@ -1,15 +1,14 @@
 import { inspect } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { movableClock } from './clock.js';
 import { listen } from './listen.js';
-import { message, startNotes } from './mcp-app.js';
-import type { NotesApp, NotesOptions, Reply } from './mcp-app.js';
+import { message } from './mcp-app.js';
+import type { NotesApp, Reply } from './mcp-app.js';
 import type { McpLine } from './mcp-line.js';
 import { Person } from './mcp-person.js';
-import { startMcpProvider } from './mcp-provider.js';
-import type { McpProvider } from './mcp-provider.js';
-import { closeAll, closing, SAYS } from './stage.js';
+import { mcpProvider, mcpStage } from './mcp-stage.js';
+import { closing, SAYS } from './stage.js';
 
 const LIST = message('tools/list');
 const WHOAMI = message('tools/call', { name: 'whoami' });
@@ -17,23 +16,7 @@ const ADD = message('tools/call', { name: 'add_note', arguments: { text: 'x' } }
 
 /** What a server of ours lets in, whichever line of the SDK is behind it. */
 export function mcpTokenTests(line: McpLine): void {
-  let provider: McpProvider;
-
-  beforeAll(async () => {
-    for (const method of ['warn', 'info'] as const) jest.spyOn(console, method).mockImplementation(() => undefined);
-    provider = await startMcpProvider();
-  });
-  afterEach(closeAll);
-  afterAll(async () => {
-    await provider.close();
-    jest.restoreAllMocks();
-  });
-
-  const start = async (options: NotesOptions = {}) => closing(await startNotes(line, provider, options));
-  const connect = async (app: NotesApp, person = new Person()) => ({
-    person,
-    client: closing(await line.connect(app.endpoint, person)),
-  });
+  const { start, connect } = mcpStage(line, mcpProvider());
 
   /** The whole refusal, and that nothing behind the middleware has seen the request. */
   async function expectRefused(app: NotesApp, asked: Promise<Reply>, status: number, middle: string): Promise<void> {

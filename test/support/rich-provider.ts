@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import * as oidc from 'oidc-provider';
+import { browse } from './browser.js';
 import { listen } from './listen.js';
 import type { Listening } from './listen.js';
-import { browse } from './mcp-provider.js';
 import { providerKey } from './oidc-provider.js';
 
 export const RICH = { jwt: 'https://jwt.example.com', opaque: 'https://opaque.example.com' } as const;

@@ -57,9 +57,18 @@ export async function stage(options: Partial<CommonOptions> = {}, path = ''): Pr
 }
 
 /** The token passes, and the handler runs once. */
-export async function expectAccepted(app: TestApp, token: string, path = '/protected'): Promise<Answer> {
+export async function expectAccepted(app: TestApp, token: string, path?: string): Promise<Answer> {
+  return expectPassed(app, { authorization: `Bearer ${token}` }, path);
+}
+
+/** A request with these headers passes, and the handler runs once. */
+export async function expectPassed(
+  app: TestApp,
+  headers: Readonly<Record<string, string>>,
+  path = '/protected',
+): Promise<Answer> {
   const before = app.handled;
-  const answer = await app.get(path, token);
+  const answer = await app.request(path, { headers });
   expect({ status: answer.status, challenge: answer.challenge }).toEqual({ status: 200, challenge: undefined });
   expect(app.handled).toBe(before + 1);
   return answer;

@@ -5,6 +5,7 @@ import type { ClientAuthentication, OwnToken } from '../../lib/index.js';
 import { startApp } from '../support/app.js';
 import { sendJson, TestAuthorizationServer } from '../support/authorization-server.js';
 import { movableClock } from '../support/clock.js';
+import { complaintOf } from '../support/complaint.js';
 import { diagnosticsOf } from '../support/diagnostics.js';
 import { until } from '../support/faults.js';
 import { closeAll, closing, expectAccepted, expectUnavailable } from '../support/stage.js';
@@ -17,17 +18,6 @@ const SECRET = 'kx7Qm2Vt9Lp4Rz8Wn3Bd6Hf1Gj5Ys0Tc';
 const MARGIN = 10;
 
 afterEach(closeAll);
-
-/** The message of a call without types. */
-function complaint(...args: unknown[]): string {
-  try {
-    bearerToken(...(args as Parameters<typeof bearerToken>));
-  } catch (error) {
-    expect(error).toBeInstanceOf(TypeError);
-    return (error as TypeError).message;
-  }
-  throw new Error('the arguments were taken');
-}
 
 /** A function for `bearerToken` that numbers its tokens. */
 function numbered(more: Partial<OwnToken> = {}) {
@@ -54,11 +44,11 @@ describe('bearerToken: what is refused at construction', () => {
     ['an object', {}, 'a value of type object'],
     ['a promise', Promise.resolve({ accessToken: 'x' }), 'a value of type object'],
   ])('%s in place of the function', (_what, given, got) => {
-    expect(complaint(given)).toBe(`bearerToken takes a function, got ${got}`);
+    expect(complaintOf(bearerToken, given)).toBe(`bearerToken takes a function, got ${got}`);
   });
 
   test('a token in place of the function, which no message repeats', () => {
-    const message = complaint(SECRET);
+    const message = complaintOf(bearerToken, SECRET);
     expect(message).toMatch(/^bearerToken takes a function, got /);
     expect(message).not.toContain(SECRET.slice(0, 8));
   });
@@ -69,7 +59,7 @@ describe('bearerToken: what is refused at construction', () => {
     ['an empty identifier', { clientId: '' }, 'clientId must be a string that is not empty'],
     ['an identifier that is no text', { clientId: 5 }, 'clientId must be a string that is not empty'],
   ])('options: %s', (_what, options, says) => {
-    expect(complaint(getToken, options)).toBe(says);
+    expect(complaintOf(bearerToken, getToken, options)).toBe(says);
   });
 
   test('the client identifier is there where it is named, and the function is not called yet', () => {

@@ -7,6 +7,7 @@ import type { Authenticated, ClientAuthentication } from '../../lib/index.js';
 import { startApp } from '../support/app.js';
 import { TestAuthorizationServer } from '../support/authorization-server.js';
 import { movableClock } from '../support/clock.js';
+import { complaintOf } from '../support/complaint.js';
 import { diagnosticsOf } from '../support/diagnostics.js';
 import { closeAll, closing, expectAccepted, expectUnavailable } from '../support/stage.js';
 import { signingKey } from '../support/tokens.js';
@@ -23,17 +24,6 @@ const jwk = { ...key.privateKey.export({ format: 'jwk' }), kty: 'EC' } satisfies
 
 afterEach(closeAll);
 
-/** What a program without types gets for these arguments. */
-function complaint(make: (...args: never[]) => ClientAuthentication, args: readonly unknown[]): string {
-  try {
-    make(...(args as never[]));
-  } catch (error) {
-    expect(error).toBeInstanceOf(TypeError);
-    return (error as TypeError).message;
-  }
-  throw new Error('the arguments were taken');
-}
-
 const cryptoKey = (type: 'privateKey' | 'publicKey') =>
   webcrypto.subtle
     .generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
@@ -46,9 +36,9 @@ describe('client authentication: what is refused at construction', () => {
   test.each(Object.entries(MAKERS))('%s: an identifier or a secret that is no text', (name, make) => {
     for (const bad of NO_TEXT) {
       const identifier = `the client identifier of ${name} must be a string that is not empty`;
-      expect(complaint(make, [bad, SECRET])).toBe(identifier);
+      expect(complaintOf(make, bad, SECRET)).toBe(identifier);
       const secret = `${name} needs the secret of the client as its second argument: a string that is not empty`;
-      expect(complaint(make, ['rs1', bad])).toBe(secret);
+      expect(complaintOf(make, 'rs1', bad)).toBe(secret);
     }
     expect(make('rs1', SECRET).clientId).toBe('rs1');
   });
@@ -56,7 +46,7 @@ describe('client authentication: what is refused at construction', () => {
   test('clientSecretJwt: a secret shorter than the hash, in bytes', () => {
     const short = 'clientSecretJwt needs a secret of 32 bytes or more (RFC 7518 section 3.2)';
     for (const secret of ['x', 'x'.repeat(31), 'é'.repeat(15)]) {
-      expect(complaint(clientSecretJwt, ['rs1', secret])).toBe(short);
+      expect(complaintOf(clientSecretJwt, 'rs1', secret)).toBe(short);
     }
     for (const secret of ['x'.repeat(32), 'é'.repeat(16)]) {
       expect(clientSecretJwt('rs1', secret).clientId).toBe('rs1');
@@ -69,21 +59,21 @@ describe('client authentication: what is refused at construction', () => {
     ['an unknown one', { foo: 1 }, 'has no option "foo": the options are '],
     ['what others call it', { aud: ISSUER }, 'has no option "aud": did you mean "audience"?'],
   ])('options: %s', (_what, options, says) => {
-    expect(complaint(clientSecretJwt, ['rs1', SECRET, options])).toContain(`clientSecretJwt ${says}`);
-    expect(complaint(privateKeyJwt, ['rs1', jwk, options])).toContain(`privateKeyJwt ${says}`);
+    expect(complaintOf(clientSecretJwt, 'rs1', SECRET, options)).toContain(`clientSecretJwt ${says}`);
+    expect(complaintOf(privateKeyJwt, 'rs1', jwk, options)).toContain(`privateKeyJwt ${says}`);
   });
 
   test('an audience that is no text', () => {
     const says = 'must be a string that is not empty';
     for (const bad of [null, '', 5, [ISSUER]]) {
-      expect(complaint(clientSecretJwt, ['rs1', SECRET, { audience: bad }])).toBe(`audience ${says}`);
-      expect(complaint(privateKeyJwt, ['rs1', jwk, { ...ES256, audience: bad }])).toBe(`audience ${says}`);
+      expect(complaintOf(clientSecretJwt, 'rs1', SECRET, { audience: bad })).toBe(`audience ${says}`);
+      expect(complaintOf(privateKeyJwt, 'rs1', jwk, { ...ES256, audience: bad })).toBe(`audience ${says}`);
     }
   });
 
   test('a key identifier that is no text', () => {
     for (const bad of [null, '', 5, ['one']]) {
-      const message = complaint(privateKeyJwt, ['rs1', jwk, { ...ES256, keyId: bad }]);
+      const message = complaintOf(privateKeyJwt, 'rs1', jwk, { ...ES256, keyId: bad });
       expect(message).toMatch(/keyId.* must be a string that is not empty$/);
     }
   });
@@ -101,22 +91,22 @@ describe('client authentication: what is refused at construction', () => {
     ['the public JWK', key.jwk],
     ['a secret JWK', { kty: 'oct', k: 'c2VjcmV0', d: 'x' }],
   ])('privateKeyJwt: %s in place of the private key', async (_what, given) => {
-    expect(complaint(privateKeyJwt, ['rs1', await given, ES256])).toBe(KEY);
+    expect(complaintOf(privateKeyJwt, 'rs1', await given, ES256)).toBe(KEY);
   });
 
   test('privateKeyJwt: an algorithm that is missing, or not asymmetric', () => {
     for (const bad of ['HS256', 'none', 'es256', '', null, 5]) {
-      const message = complaint(privateKeyJwt, ['rs1', jwk, { algorithm: bad }]);
+      const message = complaintOf(privateKeyJwt, 'rs1', jwk, { algorithm: bad });
       expect(message).toMatch(/^privateKeyJwt needs an "algorithm" of .*RS256.*ES256.*, got /);
     }
-    expect(complaint(privateKeyJwt, ['rs1', jwk])).toMatch(/got undefined$/);
+    expect(complaintOf(privateKeyJwt, 'rs1', jwk)).toMatch(/got undefined$/);
     expect(privateKeyJwt('rs1', { ...jwk, alg: 'ES256' }).clientId).toBe('rs1');
   });
 
   test('tlsClientAuth: no fetch, or none that is a function', () => {
-    expect(complaint(tlsClientAuth, ['rs1'])).toBe('tlsClientAuth needs the "fetch" that shows the certificate');
-    for (const bad of [null, {}, 'x', 5]) expect(complaint(tlsClientAuth, ['rs1', bad])).toContain('"fetch"');
-    expect(complaint(tlsClientAuth, ['', fetch])).toMatch(/^the client identifier of tlsClientAuth must be a string/);
+    expect(complaintOf(tlsClientAuth, 'rs1')).toBe('tlsClientAuth needs the "fetch" that shows the certificate');
+    for (const bad of [null, {}, 'x', 5]) expect(complaintOf(tlsClientAuth, 'rs1', bad)).toContain('"fetch"');
+    expect(complaintOf(tlsClientAuth, '', fetch)).toMatch(/^the client identifier of tlsClientAuth must be a string/);
     expect(tlsClientAuth('rs1', fetch).fetch).toBe(fetch);
   });
 
@@ -129,7 +119,7 @@ describe('client authentication: what is refused at construction', () => {
     ['for the key, as a JWK', privateKeyJwt, ['rs1', { kty: 'oct', k: SECRET }, ES256]],
     ['for the fetch', tlsClientAuth, ['rs1', SECRET]],
   ])('no message repeats a secret: %s', (_what, make, args) => {
-    expect(complaint(make, args)).not.toContain(SECRET.slice(0, 8));
+    expect(complaintOf(make, ...args)).not.toContain(SECRET.slice(0, 8));
   });
 });
 

@@ -3,6 +3,7 @@ import { resourceServer } from '../../lib/index.js';
 import type { ResourceServerOptions } from '../../lib/index.js';
 import { checkedDPoP } from '../../lib/dpop-options.js';
 import type { DPoPOptions } from '../../lib/dpop-options.js';
+import { complaint } from '../support/complaint.js';
 
 const ALL = 'RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519';
 const SECRET = 'a secret of more than thirty-two bytes';
@@ -12,17 +13,6 @@ const BOUND_UNUSED =
   '"maxProofs" is the bound of this process, and has no meaning beside "replayStore": take one of them out';
 const clock = () => 1_800_000_000;
 const check = (options: unknown) => checkedDPoP(options as DPoPOptions, 'https://api.example.com', clock);
-
-/** The message of the TypeError that these options of `resourceServer` meet. */
-function complaint(options: object): string {
-  try {
-    resourceServer({ resource: 'https://a.example', issuer: 'https://b.example', ...options });
-  } catch (error) {
-    expect(error).toBeInstanceOf(TypeError);
-    return (error as TypeError).message;
-  }
-  throw new Error('the options were taken');
-}
 
 describe('the options of dpop', () => {
   test.each([[true], [{}], [{ algs: undefined, maxAge: undefined, nonce: undefined, nonceSecret: undefined }]])(

@@ -5,6 +5,7 @@ import type { ClientAuthentication, IntrospectionOptions, ResourceServerOptions 
 import { checkedIntrospection } from '../../lib/introspection-options.js';
 import { startApp } from '../support/app.js';
 import { TestAuthorizationServer } from '../support/authorization-server.js';
+import { complaintOf } from '../support/complaint.js';
 import { closeAll, closing, expectAccepted, expectRefused, SAYS } from '../support/stage.js';
 
 const API = 'https://api.example.com';
@@ -16,22 +17,11 @@ const by = (more: object): unknown => ({ clientAuthentication, ...more });
 
 afterEach(closeAll);
 
-/** The message of the TypeError that these options meet, as a program without types would give them. */
-function refusal(options: unknown): string {
-  try {
-    resourceServer(options as ResourceServerOptions);
-  } catch (error) {
-    expect(error).toBeInstanceOf(TypeError);
-    return (error as TypeError).message;
-  }
-  throw new Error('the options were taken');
-}
-
 /** What `introspection` meets, with one server and in a list of servers. */
 function complaint(given: unknown): string {
-  const message = refusal({ resource: API, issuer: A, introspection: given });
+  const message = complaintOf(resourceServer, { resource: API, issuer: A, introspection: given });
   const authorizationServers = [{ issuer: B }, { issuer: A, introspection: given }];
-  expect(refusal({ resource: API, authorizationServers })).toBe(message);
+  expect(complaintOf(resourceServer, { resource: API, authorizationServers })).toBe(message);
   expect(message).not.toContain(SECRET.slice(0, 8));
   return message;
 }
@@ -225,14 +215,14 @@ describe('who is asked about opaque tokens', () => {
 
   test('"introspection" beside "authorizationServers" is refused', () => {
     for (const authorizationServers of [two, () => undefined]) {
-      expect(refusal({ resource: API, authorizationServers, introspection })).toBe(
+      expect(complaintOf(resourceServer, { resource: API, authorizationServers, introspection })).toBe(
         '"introspection" stands beside "authorizationServers": give it with each server',
       );
     }
   });
 
   test('several servers with introspection, and no word on which is asked: refused', () => {
-    expect(refusal({ resource: API, authorizationServers: two })).toBe(
+    expect(complaintOf(resourceServer, { resource: API, authorizationServers: two })).toBe(
       'several servers have "introspection": say with "introspectAt" which issuers are asked about an opaque token, and in ' +
         'which order. Each of them sees the token, and could use it',
     );
@@ -249,7 +239,7 @@ describe('who is asked about opaque tokens', () => {
     ['what is no text', [5], '5'],
   ])('introspectAt with %s is refused', (_what, introspectAt, got) => {
     const authorizationServers = [...two, { issuer: 'https://d.example' }];
-    expect(refusal({ resource: API, authorizationServers, introspectAt })).toBe(
+    expect(complaintOf(resourceServer, { resource: API, authorizationServers, introspectAt })).toBe(
       `"introspectAt" has ${got}, which is not a listed server with "introspection"`,
     );
   });
@@ -260,13 +250,13 @@ describe('who is asked about opaque tokens', () => {
     [{}, 'a value of type object'],
     [true, 'true'],
   ])('introspectAt: %j is refused', (introspectAt, got) => {
-    expect(refusal({ resource: API, authorizationServers: two, introspectAt })).toBe(
+    expect(complaintOf(resourceServer, { resource: API, authorizationServers: two, introspectAt })).toBe(
       `"introspectAt" must be a list of issuers, or a function that returns one, got ${got}`,
     );
   });
 
   test.each([-1, 1.5, 1_000_001, Infinity, null])('maxCachedTokens: %s is refused', (maxCachedTokens) => {
-    expect(refusal({ resource: API, issuer: A, introspection, maxCachedTokens })).toBe(
+    expect(complaintOf(resourceServer, { resource: API, issuer: A, introspection, maxCachedTokens })).toBe(
       `"maxCachedTokens" must be a whole number, from 0 to 1000000, got ${String(maxCachedTokens)}`,
     );
     for (const good of [0, 1]) expect(start({ issuer: A, introspection, maxCachedTokens: good })).toHaveLength(3);

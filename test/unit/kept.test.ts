@@ -4,6 +4,7 @@ import { UnusableAnswerError } from '../../lib/fetch-json.js';
 import { Kept } from '../../lib/kept.js';
 import type { Fetched } from '../../lib/kept.js';
 import { movableClock } from '../support/clock.js';
+import { rejection } from '../support/rejection.js';
 
 const START = 1_000_000;
 const FRESH = 600;
@@ -49,14 +50,6 @@ async function loaded() {
   await made.succeed('first');
   await got;
   return made;
-}
-
-/** What a promise was rejected with. */
-async function rejection(promise: unknown): Promise<unknown> {
-  return Promise.resolve(promise).then(
-    (value) => `resolved with ${String(value)}`,
-    (error: unknown) => error,
-  );
 }
 
 describe('get()', () => {

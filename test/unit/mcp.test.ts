@@ -3,29 +3,16 @@ import express from 'express';
 import type { RequestHandler } from 'express';
 import { requireScope } from '../../lib/index.js';
 import { requireToolScope } from '../../lib/mcp.js';
-import { call, challenge, mcpEndpoint, METADATA, NO_JSON_RPC } from '../support/mcp-endpoint.js';
+import { call, mcpEndpoint, METADATA } from '../support/mcp-endpoint.js';
 import type { Endpoint, Reply } from '../support/mcp-endpoint.js';
+import { expectRefused, expectUnlisted, LACKING, MALFORMED } from '../support/mcp-refusals.js';
 import { closeAll } from '../support/stage.js';
 
 afterEach(closeAll);
 
-function expectRefused({ called }: Endpoint, reply: Reply, status: number, code: string, says: string, scope?: string) {
-  const said = `, error="${code}", error_description="${says}"${scope === undefined ? '' : `, scope="${scope}"`}`;
-  expect(reply).toEqual({ status, challenge: challenge(said), body: { error: code, error_description: says } });
-  expect(called).toEqual([]);
-}
-
 function expectLacking(endpoint: Endpoint, reply: Reply, scope: string) {
-  expectRefused(endpoint, reply, 403, 'insufficient_scope', 'The access token lacks a required scope', scope);
+  expectRefused(endpoint, reply, ...LACKING, scope);
 }
-
-/** 403 without a code: no scope would open it. */
-function expectUnlisted({ called }: Endpoint, reply: Reply) {
-  expect(reply).toEqual({ status: 403, challenge: challenge(), body: {} });
-  expect(called).toEqual([]);
-}
-
-const malformed = [400, 'invalid_request', NO_JSON_RPC] as const;
 
 describe('construction', () => {
   test.each<[string, unknown]>([
@@ -129,7 +116,7 @@ describe('messages', () => {
   ])('%s is 400', async (_what, message) => {
     const endpoint = await mcpEndpoint();
     const { post, mint } = endpoint;
-    expectRefused(endpoint, await post(mint('notes:read'), message), ...malformed);
+    expectRefused(endpoint, await post(mint('notes:read'), message), ...MALFORMED);
     expect((await post(mint('notes:read'), call('ping'))).status).toBe(200);
   });
 });
@@ -158,7 +145,7 @@ describe('beside other guards', () => {
     const parsers: RequestHandler[] = [express.text({ type: '*/*' }), express.raw({ type: '*/*' })];
     for (const parser of parsers) {
       const endpoint = await mcpEndpoint({ parsers: [parser] });
-      expectRefused(endpoint, await endpoint.post(endpoint.mint('a'), call('ping')), ...malformed);
+      expectRefused(endpoint, await endpoint.post(endpoint.mint('a'), call('ping')), ...MALFORMED);
     }
     const { post, mint } = await mcpEndpoint();
     expect((await post(mint('a'), call('ping'))).status).toBe(200);

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { resourceServer } from '../../lib/index.js';
 import type { ResourceServerOptions } from '../../lib/index.js';
 import { checkedMetadata } from '../../lib/metadata-options.js';
+import { complaint } from '../support/complaint.js';
 import { signingKey } from '../support/tokens.js';
 
 const NAMES =
@@ -14,17 +15,6 @@ const PATHS = '"alsoAt" of "metadata" must have paths such as "/.well-known/oaut
 const MAX_AGE = '"maxAge" must be a number of seconds from 0 to 2592000';
 const LANGUAGE = 'a language is named as in "resource_name#it"';
 const { privateKey } = signingKey();
-
-/** The message of the TypeError that these options of `resourceServer` meet. */
-function complaint(options: object): string {
-  try {
-    resourceServer({ resource: 'https://a.example', issuer: 'https://b.example', ...options });
-  } catch (error) {
-    expect(error).toBeInstanceOf(TypeError);
-    return (error as TypeError).message;
-  }
-  throw new Error('the options were taken');
-}
 
 describe('the options of metadata', () => {
   test.each([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { requireAnyScope, requireClaim, requireScope, resourceServer } from '../../lib/index.js';
-import type { ResourceServerOptions } from '../../lib/index.js';
+import { complaintOf } from '../support/complaint.js';
 import { signingKey } from '../support/tokens.js';
 
 const key = signingKey();
@@ -8,17 +8,6 @@ const valid = { resource: 'https://api.example.com', issuer: 'https://as.example
 
 /** Options with these servers in place of the one. */
 const several = (authorizationServers: unknown) => ({ resource: valid.resource, authorizationServers });
-
-/** The message of the TypeError that these options meet, as a program without types would give them. */
-function complaint(options: unknown): string {
-  try {
-    resourceServer(options as ResourceServerOptions);
-  } catch (error) {
-    expect(error).toBeInstanceOf(TypeError);
-    return (error as TypeError).message;
-  }
-  throw new Error('the options were taken');
-}
 
 describe('the options of resourceServer', () => {
   test.each<[what: string, options: object]>([
@@ -42,7 +31,7 @@ describe('the options of resourceServer', () => {
   test.each([[undefined], [null], ['https://as.example.com'], [[]], [5]])(
     '%j in place of options is refused',
     (options) => {
-      expect(complaint(options)).toMatch(/^resourceServer takes an object, got /);
+      expect(complaintOf(resourceServer, options)).toMatch(/^resourceServer takes an object, got /);
     },
   );
 
@@ -105,7 +94,7 @@ describe('the options of resourceServer', () => {
   ] as const)('option %s given as %j: the message names it and says what to type', (name, value, words) => {
     const options =
       name === 'authorizationServers' ? { resource: valid.resource, [name]: value } : { ...valid, [name]: value };
-    const message = complaint(options);
+    const message = complaintOf(resourceServer, options);
     expect(message).toMatch(words);
     expect(message).toContain(`"${name}"`);
     if (value === null || typeof value === 'number') expect(message).toContain(String(value));
@@ -113,12 +102,16 @@ describe('the options of resourceServer', () => {
   });
 
   test.each(['resource', 'issuer'])('without %s: the message says that it is missing', (name) => {
-    expect(complaint({ ...valid, [name]: undefined })).toMatch(new RegExp(`^"${name}" must be .*; it is missing$`));
+    expect(complaintOf(resourceServer, { ...valid, [name]: undefined })).toMatch(
+      new RegExp(`^"${name}" must be .*; it is missing$`),
+    );
   });
 
   test('what was given does not spill a user name, a password or a long text into the message', () => {
-    expect(complaint({ ...valid, issuer: 'https://user:hunter2@as.example.com' })).not.toContain('hunter2');
-    expect(complaint({ ...valid, issuer: 'x'.repeat(5000) }).length).toBeLessThan(200);
+    expect(complaintOf(resourceServer, { ...valid, issuer: 'https://user:hunter2@as.example.com' })).not.toContain(
+      'hunter2',
+    );
+    expect(complaintOf(resourceServer, { ...valid, issuer: 'x'.repeat(5000) }).length).toBeLessThan(200);
   });
 
   test.each([
@@ -159,7 +152,7 @@ describe('the options of resourceServer', () => {
       /has no option "realm"/,
     ],
   ])('%s is refused', (_what, options, words) => {
-    expect(complaint(options)).toMatch(words);
+    expect(complaintOf(resourceServer, options)).toMatch(words);
   });
 
   test.each([
@@ -186,13 +179,13 @@ describe('the options of resourceServer', () => {
     ['Realm', 'realm'],
     ['ressource', 'resource'],
   ])('%s is not an option, and %s is suggested', (name, meant) => {
-    expect(complaint({ ...valid, [name]: 'x' })).toBe(
+    expect(complaintOf(resourceServer, { ...valid, [name]: 'x' })).toBe(
       `resourceServer has no option "${name}": did you mean "${meant}"?`,
     );
   });
 
   test.each(['wibble', 'constructor', 'toString', ''])('%j is no option and like none: all are listed', (name) => {
-    const message = complaint({ ...valid, [name]: 'x' });
+    const message = complaintOf(resourceServer, { ...valid, [name]: 'x' });
     expect(message).toMatch(/^resourceServer has no option .*: the options are resource, methods, .*requiredClaims$/);
   });
 

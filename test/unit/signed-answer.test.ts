@@ -6,9 +6,8 @@ import { VerificationUnavailableError } from '../../lib/errors.js';
 import { UnusableAnswerError } from '../../lib/fetch-json.js';
 import { checkedIntrospection } from '../../lib/introspection-options.js';
 import type { AgreedAnswers, SignedAnswers } from '../../lib/introspection-options.js';
-import { KeySet } from '../../lib/key-set.js';
-import type { KeySource } from '../../lib/keys.js';
 import { readSignedAnswer } from '../../lib/signed-answer.js';
+import { watchedKeys } from '../support/keys.js';
 import { CLIENT, FAULTS, TYPE } from '../support/signed-answers.js';
 import { signingKey, signJwt } from '../support/tokens.js';
 import type { Overrides } from '../support/tokens.js';
@@ -28,15 +27,8 @@ function agreed(signedAnswers: SignedAnswers = {}): AgreedAnswers {
 /** A reader that knows one key, and how often it looked for keys. */
 function bench(alg = 'ES256') {
   const key = signingKey(alg, 'first');
-  const set = new KeySet([key.jwk]);
-  const asked: string[] = [];
-  const given = set.candidates.bind(set);
-  set.candidates = (wanted, kid) => {
-    asked.push(`${wanted} ${kid ?? ''}`);
-    return given(wanted, kid);
-  };
-  const known: KeySource = { current: () => set, newer: () => Promise.resolve(set) };
-  const read = (text: string, on = agreed({ algorithm: alg }), keys = known) =>
+  const { source, asked } = watchedKeys(key);
+  const read = (text: string, on = agreed({ algorithm: alg }), keys = source) =>
     readSignedAnswer(Buffer.from(text), [ISSUER, `${ISSUER}/`], keys, on, NOW, 0);
   const sign = (claims: Overrides = {}, header: Overrides = {}) => {
     const right = { iss: ISSUER, aud: CLIENT, iat: NOW, token_introspection: ANSWER };
