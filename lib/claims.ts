@@ -1,3 +1,4 @@
+import { isJsonObject } from './decode.js';
 import type { JsonObject } from './decode.js';
 import type { Actor } from './types.js';
 
@@ -13,7 +14,9 @@ export function claimAt(claims: unknown, path: readonly string[]): unknown {
 
 /** RFC 6749 section 3.3: separated by spaces, and by nothing else. A scope that is not a string grants nothing. */
 export function splitScope(scope: unknown): string[] {
-  return typeof scope === 'string' ? scope.split(' ').filter((token) => token !== '') : [];
+  if (typeof scope !== 'string') return [];
+  const tokens = scope.split(' ');
+  return tokens.includes('') ? tokens.filter((token) => token !== '') : tokens; // what filter() makes takes 100 bytes more
 }
 
 /** Scope as issuers send it who do not follow RFC 8693 section 4.2: strings with spaces, and arrays of strings, put together. */
@@ -29,7 +32,7 @@ export function scopesAt(claims: JsonObject, paths: readonly (readonly string[])
  * RFC 8693 section 4.1.
  */
 export function actorIn({ act }: JsonObject): Actor | undefined {
-  if (typeof act !== 'object' || act === null || Array.isArray(act)) return undefined;
+  if (!isJsonObject(act)) return undefined;
   return Object.freeze(Object.fromEntries(Object.entries(act).filter(([name]) => !NO_IDENTITY.has(name))));
 }
 

@@ -25,8 +25,7 @@ export type ServerFinder<Server extends JwtServer = JwtServer> = (
 ) => Server | undefined | Promise<Server | undefined>;
 
 /** A good token, and what makes it one for as long as it stays the same: the server that is trusted, and its keys. */
-export interface VerifiedJwt {
-  readonly token: VerifiedToken;
+export interface VerifiedJwt extends VerifiedToken {
   readonly server: JwtServer;
   readonly keys: KeySet;
 }
@@ -68,7 +67,8 @@ export function jwtVerifier(
       checkAudience(claims, terms);
       checkRequired(claims, terms);
       const set = await checkSignature(token, alg, kid, keys);
-      return { token: verifiedToken(claims, terms), server, keys: set };
+      const { scopes, clientId } = verifiedToken(claims, terms);
+      return { claims, scopes, clientId, server, keys: set };
     } catch (error) {
       if (error instanceof InvalidTokenError) hint(header, claims, server?.terms, clock());
       throw error;

@@ -1,11 +1,11 @@
 import { WRONG_TYPE } from './access-token.js';
 import type { TrustedServer } from './authorization-servers.js';
-import { checkB64Token } from './grammar.js';
 import { claimAt } from './claims.js';
 import { decodeJwt } from './decode.js';
 import type { Jwt } from './decode.js';
 import { digestOf } from './digest.js';
 import { InvalidTokenError, VerificationUnavailableError } from './errors.js';
+import { checkB64Token } from './grammar.js';
 import { INACTIVE } from './introspection-answer.js';
 import type { JwtVerifier, ServerFinder } from './jwt.js';
 import { SIGNED_ANSWER } from './signed-answer.js';
@@ -57,7 +57,7 @@ export function tokenVerifier(
     const looked = jwt && { jwt, server: named };
     const verified = await verifyJwt(token, looked); // what belongs nowhere is refused there, in the right words
     jwts.keep(digest, verified);
-    return verified.token;
+    return verified;
   }
 
   return (token, digest = digestOf(token)) => {

@@ -30,7 +30,7 @@ export class VerifiedJwts {
     const known = this.#tokens?.get(digest);
     if (known === undefined) return undefined;
     this.#checkTimes(known); // first: an outage hides no bad token
-    const server = this.#find(known.token.claims.iss);
+    const server = this.#find(known.claims.iss);
     const found =
       server instanceof Promise ? server.then((one) => unlessChanged(known, one)) : unlessChanged(known, server);
     if (!(found instanceof Promise)) return found;
@@ -40,8 +40,8 @@ export class VerifiedJwts {
     });
   }
 
-  #checkTimes({ token }: VerifiedJwt): void {
-    checkNow(token.claims, this.#clock(), this.#tolerance);
+  #checkTimes({ claims }: VerifiedJwt): void {
+    checkNow(claims, this.#clock(), this.#tolerance);
   }
 
   keep(digest: string, verified: VerifiedJwt): void {
@@ -63,6 +63,6 @@ function unlessChanged(
 ): VerifiedToken | undefined | Promise<VerifiedToken | undefined> {
   if (server !== known.server) return undefined;
   const keys = server.keys.current();
-  if (keys === known.keys) return known.token;
-  return keys instanceof Promise ? keys.then((set) => (set === known.keys ? known.token : undefined)) : undefined;
+  if (keys === known.keys) return known;
+  return keys instanceof Promise ? keys.then((set) => (set === known.keys ? known : undefined)) : undefined;
 }

@@ -34,8 +34,9 @@ function bench({ max = 100, tolerance = 0 } = {}) {
   const at: { find: (issuer: unknown) => Found } = { find: () => server };
   const jwts = new VerifiedJwts(max, (issuer) => at.find(issuer), clock, tolerance);
   const keep = (digest = 'd', kept = token(), more: Partial<VerifiedJwt> = {}) => {
-    jwts.keep(digest, { token: kept, server, keys, ...more });
-    return kept;
+    const verified = { ...kept, server, keys, ...more };
+    jwts.keep(digest, verified);
+    return verified;
   };
   return { clock, keys, server, source, at, jwts, keep, recall: (digest = 'd') => jwts.recall(digest) };
 }
