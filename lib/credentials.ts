@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { InvalidRequestError } from './errors.js';
 import { carriesForm, formValues } from './form-body.js';
-import { isRepeated } from './header-lines.js';
+import { linesOf } from './header-lines.js';
 import type { Credentials, Method, Scheme } from './types.js';
 
 // RFC 9110 section 11.4, RFC 6750 section 2.1, RFC 9449 section 7.1:
@@ -28,17 +28,17 @@ export function readCredentials(
   schemes: readonly Scheme[],
   maxLength: number,
 ): Credentials | undefined {
-  const found: Credentials[] = [];
+  let found: Credentials | undefined;
   for (const method of methods) {
     const credentials = method === 'header' ? fromHeader(req, schemes) : bearer(method, READERS[method](req));
-    if (credentials !== undefined) found.push(credentials);
+    if (credentials === undefined) continue;
+    if (found !== undefined) throw new InvalidRequestError('The access token must be sent by one method only');
+    found = credentials;
   }
-  const [credentials] = found;
-  if (found.length > 1) throw new InvalidRequestError('The access token must be sent by one method only');
-  if (credentials === undefined) return undefined;
-  const { token, scheme } = credentials;
-  if (token.length > maxLength) throw malformed('The access token is too long', scheme);
-  return credentials;
+  if (found !== undefined && found.token.length > maxLength) {
+    throw malformed('The access token is too long', found.scheme);
+  }
+  return found;
 }
 
 /** RFC 6750 sections 2.2 and 2.3: a token in the body or the query is a bearer token. */
@@ -54,7 +54,7 @@ const READERS: Readonly<Record<Exclude<Method, 'header'>, (req: Request) => stri
 function fromHeader(req: Request, schemes: readonly Scheme[]): Credentials | undefined {
   const value = req.headers.authorization;
   if (value === undefined) return undefined;
-  if (isRepeated(req.rawHeaders, 'authorization')) {
+  if (linesOf(req.rawHeaders, 'authorization').length > 1) {
     throw new InvalidRequestError('The Authorization header must be sent once');
   }
   // What nearly all clients send, before the expressions: they cost ten times as much.

@@ -13,12 +13,3 @@ export function linesOf(rawHeaders: readonly string[], name: string): readonly s
   }
   return lines;
 }
-
-/** Whether a header came more than once. @param name In lower case. */
-export function isRepeated(rawHeaders: readonly string[], name: string): boolean {
-  let lines = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) lines++;
-  }
-  return lines > 1;
-}

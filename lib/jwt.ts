@@ -1,6 +1,6 @@
 import { BAD_ALGORITHM, checkAudience, checkHeader, checkRequired, checkTimes } from './access-token.js';
 import { decodeJwt } from './decode.js';
-import type { Jwt } from './decode.js';
+import type { JsonObject, Jwt } from './decode.js';
 import { InvalidTokenError } from './errors.js';
 import type { Hinter } from './hints.js';
 import { ALGORITHMS } from './key-set.js';
@@ -67,6 +67,7 @@ export function jwtVerifier(
       checkAudience(claims, terms);
       checkRequired(claims, terms);
       const set = await checkSignature(token, alg, kid, keys);
+      shareIssuer(claims, server.issuers);
       const { scopes, clientId } = verifiedToken(claims, terms);
       return { claims, scopes, clientId, server, keys: set };
     } catch (error) {
@@ -74,4 +75,10 @@ export function jwtVerifier(
       throw error;
     }
   };
+}
+
+/** Every token brings its issuer along. One text for all of them is less to keep, and to look at each time a token comes again. */
+function shareIssuer(claims: JsonObject, issuers: readonly string[]): void {
+  const iss = issuers.find((own) => own === claims['iss']);
+  if (iss !== undefined) Object.assign(claims, { iss });
 }
