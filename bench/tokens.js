@@ -1,6 +1,14 @@
 // @ts-check
 // Keys, and RFC 9068 access tokens of one length, whatever their algorithm.
-import { createPrivateKey, generateKeyPairSync, hash, randomBytes, randomUUID, sign } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hash,
+  randomBytes,
+  randomUUID,
+  sign,
+} from 'node:crypto';
 import { promisify } from 'node:util';
 
 const signAsync = promisify(sign); // in the thread pool: on all cores
@@ -13,16 +21,23 @@ const LIFE = 3 * 3600;
 
 /** A new key pair. @param {string} alg @param {string} kid @returns {Key} */
 export function makeKey(alg, kid) {
-  const { publicKey, privateKey } = generate(alg);
-  const jwk = /** @type {import('jose').JWK} */ (publicKey.export({ format: 'jwk' }));
+  const privateKey = createPrivateKey({ key: generate(alg).privateKey, format: 'der', type: 'pkcs8' });
+  const jwk = /** @type {import('jose').JWK} */ (createPublicKey(privateKey).export({ format: 'jwk' }));
   return { alg, kid, privateKey, jwk: { ...jwk, alg, kid, use: 'sig' } };
 }
 
+// Out of Node as bytes. Node 20 waits for itself forever when a key object is exported just as the garbage collector comes for
+// what has generated it.
+const ENCODED = {
+  publicKeyEncoding: /** @type {const} */ ({ type: 'spki', format: 'der' }),
+  privateKeyEncoding: /** @type {const} */ ({ type: 'pkcs8', format: 'der' }),
+};
+
 /** @param {string} alg */
 function generate(alg) {
-  if (alg === 'RS256') return generateKeyPairSync('rsa', { modulusLength: 2048 });
-  if (alg === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return generateKeyPairSync('ed25519');
+  if (alg === 'RS256') return generateKeyPairSync('rsa', { modulusLength: 2048, ...ENCODED });
+  if (alg === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256', ...ENCODED });
+  return generateKeyPairSync('ed25519', ENCODED);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import type { JsonWebKey, KeyObject } from 'node:crypto';
 
 /** What replaces a part of a valid token; `undefined` takes the member away. */
@@ -14,16 +14,23 @@ export interface SigningKey {
 
 /** A new key pair. RSA keys have 2048 bits unless `bits` says otherwise. */
 export function signingKey(alg = 'ES256', kid: string = randomUUID(), bits = 2048): SigningKey {
-  const { privateKey, publicKey } = newPair(alg, bits);
-  return { alg, kid, privateKey, jwk: { ...publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' } };
+  const privateKey = createPrivateKey({ key: newPair(alg, bits).privateKey, format: 'der', type: 'pkcs8' });
+  const jwk = createPublicKey(privateKey).export({ format: 'jwk' });
+  return { alg, kid, privateKey, jwk: { ...jwk, kid, alg, use: 'sig' } };
 }
+
+// Out of Node as bytes. Node 20 waits for itself forever when a key object is exported just as the garbage collector comes for
+// what has generated it.
+const publicKeyEncoding = { type: 'spki', format: 'der' } as const;
+const privateKeyEncoding = { type: 'pkcs8', format: 'der' } as const;
 
 function newPair(alg: string, bits: number) {
   if (alg.startsWith('ES')) {
-    const namedCurve = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }[alg];
-    return generateKeyPairSync('ec', { namedCurve: namedCurve ?? 'P-256' });
+    const namedCurve = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }[alg] ?? 'P-256';
+    return generateKeyPairSync('ec', { namedCurve, publicKeyEncoding, privateKeyEncoding });
   }
-  return alg.startsWith('Ed') ? generateKeyPairSync('ed25519') : generateKeyPairSync('rsa', { modulusLength: bits });
+  if (alg.startsWith('Ed')) return generateKeyPairSync('ed25519', { publicKeyEncoding, privateKeyEncoding });
+  return generateKeyPairSync('rsa', { modulusLength: bits, publicKeyEncoding, privateKeyEncoding });
 }
 
 export function base64url(value: unknown): string {
