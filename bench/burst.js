@@ -39,12 +39,13 @@ function exchange(socket, request) {
       const end = answer.indexOf('\r\n\r\n');
       const length = /\r\ncontent-length: (\d+)/i.exec(answer)?.[1];
       if (end < 0 || answer.length < end + 4 + Number(length)) return;
-      socket.off('data', onData);
+      socket.off('data', onData).off('close', onClose);
       if (answer.startsWith('HTTP/1.1 200')) resolve();
       else reject(new Error(`a request was answered ${answer.slice(0, end)}`));
     };
+    const onClose = () => reject(new Error('the server closed the connection'));
     socket.on('data', onData);
-    socket.once('close', () => reject(new Error('the server closed the connection')));
+    socket.once('close', onClose);
     socket.write(request);
   });
 }
