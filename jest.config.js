@@ -2,6 +2,7 @@
 export default {
   testEnvironment: 'node',
   maxWorkers: '100%', // two on a small machine, where the default is one
+  testTimeout: 20_000, // five seconds are too few for a thousand requests on a machine that is busy
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.json' }] },
