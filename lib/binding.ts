@@ -1,5 +1,5 @@
-import type { ProofChecker } from './dpop.js';
 import { isJsonObject } from './decode.js';
+import type { ProofChecker } from './dpop.js';
 import { InvalidTokenError } from './errors.js';
 import type { Scheme, TokenClaims } from './types.js';
 
